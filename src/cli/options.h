@@ -1,0 +1,71 @@
+/*
+ * options.h: what the user asked for, from the command line and from the config file.
+ *
+ * One table (options.c) names every option, the verbs that take it, whether it may stand in the
+ * config file, and its line of help; the parser, --help and the config reader all work from it.
+ * The command line wins over the config file.  Strings live as long as the process.
+ */
+#ifndef HELIO_CLI_OPTIONS_H
+#define HELIO_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "helio.h"
+
+struct verb;
+
+enum verb_bit {
+    VERB_KEYGEN = 1 << 0,
+    VERB_ID = 1 << 1,
+    VERB_TRUST = 1 << 2,
+    VERB_LISTEN = 1 << 3,
+    VERB_CONNECT = 1 << 4,
+    VERB_DEMO = 1 << 5,
+    VERB_LINES = VERB_LISTEN | VERB_CONNECT,
+    VERB_ALL = (1 << 6) - 1
+};
+
+struct options {
+    const char *home;     /* the directory of Heliograph's own files; it may not exist yet */
+    const char *identity; /* path, never NULL */
+    bool identity_given;  /* somebody named that path: never make one there unasked */
+    const char *known;    /* path, never NULL */
+    bool known_given;     /* --known or the config file named it */
+    const char *peer;     /* --peer as given, or NULL; trust_pin_resolve reads it */
+    bool accept_new;
+    const char *name; /* what we call ourselves: never NULL, fit for helio_config.name */
+    uint16_t suite;   /* the only one to use, or 0 for all of ours */
+    unsigned timeout; /* seconds, or 0: not given */
+    bool ipv4, ipv6;  /* at most one: only that family */
+    bool quiet, verbose;
+    bool log_json;
+    bool classic;
+    unsigned classic_offset;
+    helio_classic_counter classic_counter;
+    int passphrase_fd; /* or -1 */
+    bool passphrase;   /* keygen: ask for one */
+    bool keep;         /* listen: wait for the next station */
+    bool json;
+    bool public_pem;
+    unsigned bits;
+};
+
+/*
+ * Parses the whole command line.  argv is permuted as getopt does; *verb is the row of verbs[0..n)
+ * that was asked for and *first the index of its first positional argument, argc the end.  Returns
+ * -1 to go on, or the exit status when all is said already (--help, --version, wrong usage).
+ */
+int options_parse(struct options *options, int argc, char **argv, const struct verb *verbs,
+                  size_t n, const struct verb **verb, int *first);
+
+/*
+ * Sets one option by its long name as the config file does; value is "yes" or "no" for a switch.
+ * Returns NULL, or what is wrong with it: a phrase that completes "NAME: …".
+ */
+const char *options_set(struct options *options, const char *name, const char *value);
+
+/* The verb's --help. */
+void options_help(FILE *out, const struct verb *verb);
+
+#endif
