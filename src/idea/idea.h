@@ -2,8 +2,8 @@
  * idea.h: the IDEA kernels behind helio_idea_* (Lai, Massey: "A Proposal for a New Block Encryption
  * Standard", 1990, and "Markov Ciphers and Differential Cryptanalysis", 1991).
  *
- * Invariants: no branch, no table, no index depends on key or data; a key schedule is read-only once
- * set.  A kernel gets whole blocks; the ragged end of a message is helio_idea_ctr's business.
+ * Invariants: no branch, no table, no index depends on key or data; a key schedule is read-only
+ * once set.  A kernel gets whole blocks; the ragged end of a message is helio_idea_ctr's business.
  */
 #ifndef HELIO_IDEA_IDEA_H
 #define HELIO_IDEA_IDEA_H
@@ -23,5 +23,12 @@ uint16_t idea_invert(uint16_t a);
 /* One block under a schedule, from the encryption or the decryption half of helio_idea. */
 void idea_block_portable(const uint16_t subkeys[IDEA_SUBKEYS], uint8_t out[IDEA_BLOCK_SIZE],
                          const uint8_t in[IDEA_BLOCK_SIZE]);
+
+/*
+ * XORs whole blocks with the keystream of helio_idea_ctr, under an encryption schedule.  out is in,
+ * or they do not overlap; blocks may be 0.
+ */
+void idea_ctr_portable(const uint16_t subkeys[IDEA_SUBKEYS], uint64_t counter, uint8_t *out,
+                       const uint8_t *in, size_t blocks);
 
 #endif

@@ -1,0 +1,106 @@
+/*
+ * idea.c: key schedules and the public face of IDEA.  The work on blocks is done by the kernels.
+ */
+#include "idea/idea.h"
+
+#include "base/bytes.h"
+#include "base/wipe.h"
+
+uint16_t idea_invert(uint16_t a)
+{
+    uint16_t x = a;
+
+    /*
+     * 65537 is prime, so a^65536 = 1 and a^65535 is the inverse.  x is a^(2^k - 1) at the head of
+     * the loop; (2^k - 1) * 2^k + (2^k - 1) = 2^2k - 1 is what one turn makes of the exponent.
+     */
+    for (int k = 1; k < 16; k *= 2) {
+        uint16_t y = x;
+
+        for (int i = 0; i < k; i++)
+            y = idea_multiply(y, y);
+        x = idea_multiply(x, y);
+    }
+    return x;
+}
+
+/* The key's eight words, then those of the key rotated left by 25, and so on until there are 52. */
+static void set_encrypt(uint16_t subkeys[IDEA_SUBKEYS], const uint8_t key[IDEA_KEY_SIZE])
+{
+    uint64_t half[2] = {get_u64(key), get_u64(key + 8)};
+
+    for (int i = 0; i < IDEA_SUBKEYS; i++) {
+        if (i > 0 && i % 8 == 0) {
+            uint64_t high = half[0];
+
+            half[0] = high << 25 | half[1] >> 39;
+            half[1] = half[1] << 25 | high >> 39;
+        }
+        subkeys[i] = (uint16_t)(half[i / 4 % 2] >> (48 - 16 * (i % 4)));
+    }
+    wipe(half, sizeof half);
+}
+
+/*
+ * The same network run backwards: rounds in reverse order, the four words that meet the data
+ * directly inverted, the two inside the round as they are.  Encryption swaps the middle words
+ * between rounds but not before the first round nor before the output transform, so the middle
+ * subkeys trade places in all but those two.
+ */
+static void set_decrypt(uint16_t decrypt[IDEA_SUBKEYS], const uint16_t encrypt[IDEA_SUBKEYS])
+{
+    for (int round = 0; round <= IDEA_ROUNDS; round++) {
+        uint16_t *d = decrypt + 6 * round;
+        const uint16_t *e = encrypt + 6 * (IDEA_ROUNDS - round);
+        int swapped = round > 0 && round < IDEA_ROUNDS;
+
+        d[0] = idea_invert(e[0]);
+        d[1] = (uint16_t)-e[swapped ? 2 : 1];
+        d[2] = (uint16_t)-e[swapped ? 1 : 2];
+        d[3] = idea_invert(e[3]);
+        if (round < IDEA_ROUNDS) {
+            d[4] = e[-2];
+            d[5] = e[-1];
+        }
+    }
+}
+
+void helio_idea_set_key(helio_idea *idea, const uint8_t key[IDEA_KEY_SIZE])
+{
+    set_encrypt(idea->encrypt, key);
+    set_decrypt(idea->decrypt, idea->encrypt);
+}
+
+void helio_idea_clear(helio_idea *idea)
+{
+    wipe(idea, sizeof *idea);
+}
+
+void helio_idea_encrypt(const helio_idea *idea, uint8_t out[IDEA_BLOCK_SIZE],
+                        const uint8_t in[IDEA_BLOCK_SIZE])
+{
+    idea_block_portable(idea->encrypt, out, in);
+}
+
+void helio_idea_decrypt(const helio_idea *idea, uint8_t out[IDEA_BLOCK_SIZE],
+                        const uint8_t in[IDEA_BLOCK_SIZE])
+{
+    idea_block_portable(idea->decrypt, out, in);
+}
+
+void helio_idea_ctr(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
+                    size_t n)
+{
+    size_t blocks = n / IDEA_BLOCK_SIZE;
+    size_t whole = blocks * IDEA_BLOCK_SIZE;
+    uint8_t last[IDEA_BLOCK_SIZE];
+
+    idea_ctr_portable(idea->encrypt, counter, out, in, blocks);
+    if (whole == n)
+        return;
+    put_u64(last, counter + blocks);
+    idea_block_portable(idea->encrypt, last, last);
+    for (size_t i = whole; i < n; i++)
+        out[i] = in[i] ^ last[i - whole];
+    wipe(last, sizeof last);
+}
