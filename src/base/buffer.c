@@ -75,12 +75,14 @@ void buffer_commit(struct buffer *b, size_t n)
 enum helio_err buffer_append(struct buffer *b, const void *p, size_t n)
 {
     uint8_t *at;
-    enum helio_err err = buffer_reserve(b, n, &at);
+    enum helio_err err;
 
+    if (n == 0)
+        return HELIO_OK;
+    err = buffer_reserve(b, n, &at);
     if (err)
         return err;
-    if (n > 0)
-        memcpy(at, p, n);
+    memcpy(at, p, n);
     buffer_commit(b, n);
     return HELIO_OK;
 }

@@ -29,9 +29,10 @@ static inline size_t buffer_size(const struct buffer *b)
     return b->end - b->begin;
 }
 
+/* NULL when nothing was ever put in: in C not even 0 may be added to that. */
 static inline uint8_t *buffer_front(const struct buffer *b)
 {
-    return b->data + b->begin;
+    return b->data ? b->data + b->begin : NULL;
 }
 
 /* How many bytes may still be added. */
