@@ -1,17 +1,17 @@
 /*
  * helio.h: the public interface of libhelio, a station-to-station secure line.
  *
- * What it is.  A session engine: bytes in, bytes out.  It opens no socket, reads no clock, starts no
- * thread; the caller moves the bytes and owns the deadlines.  Beside it stand the things a caller
- * needs around a session: identities (RSA keys), fingerprints, the file of known stations, and IDEA
- * by itself.
+ * What it is.  A session engine: bytes in, bytes out.  It opens no socket, reads no clock, starts
+ * no thread; the caller moves the bytes and owns the deadlines.  Beside it stand the things a
+ * caller needs around a session: identities (RSA keys), fingerprints, the file of known stations,
+ * and IDEA by itself.
  *
  * Two protocols stand behind the engine.  helio/1 (docs/protocol.md) is authenticated and
  * forward-secret.  classic (docs/classic.md) is the protocol of an old teaching text; it is
  * insecure, exists to talk to that program, and is used only when the caller asks for it by name.
  *
- * Ownership.  What a function creates, its matching _free or _clear ends; every _free takes NULL and
- * wipes.  A pointer handed out stays the library's; each function says how long it stays good.
+ * Ownership.  What a function creates, its matching _free or _clear ends; every _free takes NULL
+ * and wipes.  A pointer handed out stays the library's; each function says how long it stays good.
  *
  * Errors.  Every function that can fail returns enum helio_err; HELIO_OK is 0.  A session latches
  * its first error, wipes its keys, and answers every later call with that same error.
@@ -59,9 +59,9 @@ enum helio_err {
     HELIO_E_NO_COMMON,  /* no protocol version or suite that both stations speak */
     HELIO_E_TIMEOUT,    /* a deadline of the caller's passed (only helio_session_fail sets it) */
     HELIO_E_CUT,        /* the transport ended before an authenticated close */
-    HELIO_E_BROKEN,     /* what came was altered or broke the protocol; never says which check failed */
-    HELIO_E_ALERT,      /* the peer said, authenticated, that it failed and gave up */
-    HELIO_E_EXHAUSTED,  /* a direction ran out of epochs */
+    HELIO_E_BROKEN, /* what came was altered or broke the protocol; never says which check failed */
+    HELIO_E_ALERT,  /* the peer said, authenticated, that it failed and gave up */
+    HELIO_E_EXHAUSTED, /* a direction ran out of epochs */
     HELIO_ERR_COUNT
 };
 
@@ -130,9 +130,8 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_identity_load(helio_identity **o
  * never has the final name.  Never overwrites: HELIO_E_EXISTS.  A passphrase of n > 0 bytes
  * encrypts the file (PBES2: scrypt, AES-256-CBC).
  */
-HELIO_API HELIO_MUST_CHECK enum helio_err helio_identity_save(const helio_identity *id,
-                                                              const char *path,
-                                                              const char *passphrase, size_t n);
+HELIO_API HELIO_MUST_CHECK enum helio_err
+helio_identity_save(const helio_identity *id, const char *path, const char *passphrase, size_t n);
 HELIO_API void helio_identity_free(helio_identity *id);
 
 HELIO_API unsigned helio_identity_bits(const helio_identity *id);
@@ -218,10 +217,11 @@ typedef void helio_trace_fn(void *context, const char *what, const uint8_t *data
 /* Zero it, then fill in; everything is copied or used only inside calls, except where said. */
 typedef struct helio_config {
     helio_protocol protocol;
-    const helio_identity *identity; /* helio/1: needed, must outlive the session; classic: not used */
-    const char *name;               /* shown to the peer; UTF-8 without controls, 0 to 64 bytes, or NULL */
-    const char *service;            /* initiator: what it asks for; printable ASCII, 0 to 64, or NULL */
-    const uint16_t *suites;         /* in order of preference; NULL: all of ours */
+    const helio_identity
+        *identity;          /* helio/1: needed, must outlive the session; classic: not used */
+    const char *name;       /* shown to the peer; UTF-8 without controls, 0 to 64 bytes, or NULL */
+    const char *service;    /* initiator: what it asks for; printable ASCII, 0 to 64, or NULL */
+    const uint16_t *suites; /* in order of preference; NULL: all of ours */
     size_t suite_count;
     helio_random_fn *random; /* NULL: helio_random_system */
     void *random_context;
@@ -233,10 +233,10 @@ typedef struct helio_config {
 
 #define HELIO_NAME_MAX 64
 #define HELIO_SERVICE_MAX 64
-#define HELIO_SEND_MAX 65536         /* bytes that one helio_session_send takes */
+#define HELIO_SEND_MAX 65536          /* bytes that one helio_session_send takes */
 #define HELIO_CLASSIC_MESSAGE_MAX 512 /* bytes of text in a classic message, name included */
-#define HELIO_HANDSHAKE_SECONDS 10   /* whole handshake; the caller's clock enforces it */
-#define HELIO_WAIT_SECONDS 120       /* how long an initiator waits after HELIO_EVENT_WAITING */
+#define HELIO_HANDSHAKE_SECONDS 10    /* whole handshake; the caller's clock enforces it */
+#define HELIO_WAIT_SECONDS 120        /* how long an initiator waits after HELIO_EVENT_WAITING */
 
 /* What is known of the other side.  Pointers are good as long as the session is. */
 typedef struct helio_peer {
@@ -266,7 +266,8 @@ typedef struct helio_event {
 /* What helio_session_send sends. */
 typedef enum helio_content {
     HELIO_DATA,    /* stream bytes, or the beginning of a message; not padded */
-    HELIO_MESSAGE, /* the end of a message, or a whole one; padded, so that its length tells little */
+    HELIO_MESSAGE, /* the end of a message, or a whole one; padded, so that its length tells little
+                    */
     HELIO_PING     /* at most 64 bytes; the peer's engine answers by itself */
 } helio_content;
 
@@ -279,10 +280,10 @@ typedef enum helio_refusal {
     HELIO_REFUSE_ASKING = 5     /* initiator: we hang up to ask our user, and call again */
 } helio_refusal;
 
-/* HELIO_E_ARGUMENT for a config that is not as described above; classic initiators draw an RSA key. */
-HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_new(helio_session **out,
-                                                            const helio_config *config,
-                                                            helio_role role);
+/* HELIO_E_ARGUMENT for a config that is not as described above; classic initiators draw an RSA key.
+ */
+HELIO_API HELIO_MUST_CHECK enum helio_err
+helio_session_new(helio_session **out, const helio_config *config, helio_role role);
 HELIO_API void helio_session_free(helio_session *session);
 
 /*
@@ -290,10 +291,10 @@ HELIO_API void helio_session_free(helio_session *session);
  * event is ready that must be fetched first.  Loop: feed, then next until HELIO_EVENT_NONE, until
  * all is used.  On an error there may be a last alert to pull and send.
  */
-HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_feed(helio_session *session,
-                                                             const uint8_t *in, size_t n,
-                                                             size_t *used);
-/* The transport has ended: HELIO_OK when the peer had closed, else the session fails: HELIO_E_CUT. */
+HELIO_API HELIO_MUST_CHECK enum helio_err
+helio_session_feed(helio_session *session, const uint8_t *in, size_t n, size_t *used);
+/* The transport has ended: HELIO_OK when the peer had closed, else the session fails: HELIO_E_CUT.
+ */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_eof(helio_session *session);
 
 /* Fetches the next event; kind is HELIO_EVENT_NONE when there is none. */
@@ -310,13 +311,14 @@ HELIO_API void helio_session_refuse(helio_session *session, helio_refusal why);
  * HELIO_E_TOO_LONG: n > HELIO_SEND_MAX, or a classic message or a ping over its limit.
  * classic knows whole messages only, each as the end of our turn: HELIO_E_STATE out of turn.
  */
-HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_send(helio_session *session,
-                                                             const uint8_t *data, size_t n,
-                                                             helio_content content);
-/* Ends our direction, authenticated; what the peer still sends keeps arriving. */
+HELIO_API HELIO_MUST_CHECK enum helio_err
+helio_session_send(helio_session *session, const uint8_t *data, size_t n, helio_content content);
+/* Ends our direction, authenticated; what the peer still sends keeps arriving.  HELIO_E_AGAIN as
+ * send. */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_close(helio_session *session);
 
-/* Gives up for a reason of the caller's own (a deadline, a full disk); the peer is told that we did. */
+/* Gives up for a reason of the caller's own (a deadline, a full disk); the peer is told that we
+ * did. */
 HELIO_API void helio_session_fail(helio_session *session, enum helio_err why);
 
 /* Moves up to cap bytes for the transport to out; returns how many.  Works after failure, too. */

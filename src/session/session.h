@@ -63,8 +63,8 @@ struct helio_session {
 };
 
 /* Fills in the common part from the config; s is zeroed. */
-void session_init(struct helio_session *s, const struct session_ops *ops, const helio_config *config,
-                  helio_role role);
+void session_init(struct helio_session *s, const struct session_ops *ops,
+                  const helio_config *config, helio_role role);
 /* Frees what session_init and the queue hold; a protocol's destroy calls it. */
 void session_clear(struct helio_session *s);
 /* The first error wins: farewell, wipe. */

@@ -1,0 +1,88 @@
+/*
+ * line.c: an open line: records out, records in (protocol.md 6 and 8).
+ */
+#include "helio1/state.h"
+
+enum helio_err line_send(struct helio1 *h, enum record_kind kind, const uint8_t *content, size_t n)
+{
+    size_t frame_n = FRAME_HEADER_SIZE + record_plain_size(kind, n) + AEAD_TAG_SIZE;
+    uint8_t *frame;
+    enum helio_err err = buffer_reserve(&h->session.out, frame_n, &frame);
+
+    if (err)
+        return err;
+    err = record_seal(&h->send, kind, content, n, frame);
+    if (err)
+        return err;
+    buffer_commit(&h->session.out, frame_n);
+    return HELIO_OK;
+}
+
+typedef enum helio_err record_handler(struct helio1 *h, const uint8_t *content, size_t n);
+
+static enum helio_err on_data(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    if (n > 0)
+        session_raise(&h->session, HELIO_EVENT_DATA, content, n);
+    return HELIO_OK;
+}
+
+static enum helio_err on_message(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    session_raise(&h->session, HELIO_EVENT_MESSAGE, content, n);
+    return HELIO_OK;
+}
+
+static enum helio_err on_close(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    (void)content;
+    if (n != 0)
+        return HELIO_E_BROKEN;
+    h->received_close = true;
+    direction_clear(&h->receive);
+    session_raise(&h->session, HELIO_EVENT_CLOSED, NULL, 0);
+    return HELIO_OK;
+}
+
+/* A ping that finds the queue full stays unanswered: a peer that does not read gets no memory. */
+static enum helio_err on_ping(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    enum helio_err err;
+
+    if (n > PING_MAX)
+        return HELIO_E_BROKEN;
+    if (h->sent_close)
+        return HELIO_OK;
+    err = line_send(h, RECORD_PONG, content, n);
+    return err == HELIO_E_AGAIN ? HELIO_OK : err;
+}
+
+static enum helio_err on_pong(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    if (n > PING_MAX)
+        return HELIO_E_BROKEN;
+    session_raise(&h->session, HELIO_EVENT_PONG, content, n);
+    return HELIO_OK;
+}
+
+static enum helio_err on_alert(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    (void)h;
+    if (n != 1 || (content[0] != RECORD_ALERT_FAILED && content[0] != RECORD_ALERT_VIOLATION))
+        return HELIO_E_BROKEN;
+    return HELIO_E_ALERT;
+}
+
+enum helio_err line_on_record(struct helio1 *h, uint8_t *frame, size_t n)
+{
+    static record_handler *const handlers[RECORD_KIND_END] = {
+        [RECORD_DATA] = on_data, [RECORD_MESSAGE] = on_message, [RECORD_CLOSE] = on_close,
+        [RECORD_PING] = on_ping, [RECORD_PONG] = on_pong,       [RECORD_ALERT] = on_alert,
+    };
+    const uint8_t *content;
+    size_t content_n;
+    enum record_kind kind;
+    enum helio_err err = record_open(&h->receive, frame, n, &kind, &content, &content_n);
+
+    return err ? err : handlers[kind](h, content, content_n);
+}
