@@ -12,9 +12,9 @@
 
 HELIO_MUST_CHECK enum helio_err classic_new(struct helio_session **out, const helio_config *config,
                                             helio_role role);
-/* An initiator with a given key pair instead of a fresh one, for replaying recordings; takes key over. */
-HELIO_MUST_CHECK enum helio_err classic_new_with_key(struct helio_session **out,
-                                                     const helio_config *config,
-                                                     struct rsa_key *key);
+/* An initiator with a given key pair instead of a fresh one, for replaying recordings; takes key
+ * over. */
+HELIO_MUST_CHECK enum helio_err
+classic_new_with_key(struct helio_session **out, const helio_config *config, struct rsa_key *key);
 
 #endif
