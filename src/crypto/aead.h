@@ -28,8 +28,9 @@ struct aead_key {
 };
 
 /*
- * Sets a key up; key has aead_key_size bytes, iv aead_iv_size (NULL when 0).  A struct that is zeroed
- * or was cleared may be given; one that holds a key of the same cipher is rekeyed without allocating.
+ * Sets a key up; key has aead_key_size bytes, iv aead_iv_size (NULL when 0).  A struct that is
+ * zeroed or was cleared may be given; one that holds a key of the same cipher is rekeyed without
+ * allocating.
  */
 HELIO_MUST_CHECK enum helio_err aead_set_key(struct aead_key *k, enum aead_cipher cipher,
                                              const uint8_t *key, const uint8_t *iv);
@@ -37,8 +38,8 @@ HELIO_MUST_CHECK enum helio_err aead_set_key(struct aead_key *k, enum aead_ciphe
 void aead_clear(struct aead_key *k);
 
 /*
- * Encrypts in[0..n) to out and writes the tag over ad, ciphertext and lengths.  out is in, or they do
- * not overlap.  HELIO_E_TOO_LONG when n > AEAD_TEXT_MAX, HELIO_E_ARGUMENT when number >= 2^48.
+ * Encrypts in[0..n) to out and writes the tag over ad, ciphertext and lengths.  out is in, or they
+ * do not overlap.  HELIO_E_TOO_LONG when n > AEAD_TEXT_MAX, HELIO_E_ARGUMENT when number >= 2^48.
  */
 enum { AEAD_TEXT_MAX = 8 * (65536 - 4) };
 HELIO_MUST_CHECK enum helio_err aead_seal(struct aead_key *k, uint64_t number, const uint8_t *ad,
