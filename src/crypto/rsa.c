@@ -15,12 +15,8 @@
 #include "crypto/hash.h"
 #include "crypto/result.h"
 
-enum {
-    /* DER SubjectPublicKeyInfo of a 2048-bit key with e = 65537. */
-    PUBLIC_DER_MIN = 294,
-    /* From 256 bytes on a DER length takes three bytes, so the algorithm stands here. */
-    ALGORITHM_AT = 4
-};
+/* DER SubjectPublicKeyInfo of a 2048-bit key with e = 65537. */
+enum { PUBLIC_DER_MIN = 294 };
 
 const struct rsa_rule rsa_rule_station = {HELIO_RSA_BITS_MIN, HELIO_RSA_BITS_MAX, false};
 
@@ -123,29 +119,42 @@ enum helio_err rsa_generate(struct rsa_key **out, unsigned bits)
 /* ------------------------------------------------------------------------------- public as DER --
  */
 
+/*
+ * The algorithm, before OpenSSL's decoders see it: they know many kinds of keys, and a stranger
+ * should reach only the one that we take.  It stands behind the length, of one or two bytes, of
+ * all.
+ */
+static bool is_rsa_encryption(const uint8_t *der, size_t n)
+{
+    struct reader r = reader_over(der, n);
+
+    read_bytes(&r, 1);
+    read_bytes(&r, read_u8(&r) == 0x81 ? 1 : 2);
+    const uint8_t *algorithm = read_bytes(&r, sizeof rsa_encryption);
+    return algorithm && memcmp(algorithm, rsa_encryption, sizeof rsa_encryption) == 0;
+}
+
 enum helio_err rsa_read_public(EVP_PKEY **out, const uint8_t *der, size_t n)
 {
     const unsigned char *end = der;
-    EVP_PKEY *pkey =
-        n <= RSA_PUBLIC_DER_MAX ? d2i_PUBKEY_ex(NULL, &end, (long)n, NULL, NULL) : NULL;
+
+    *out = NULL;
+    if (n > RSA_PUBLIC_DER_MAX || !is_rsa_encryption(der, n))
+        return HELIO_E_KEY;
+    EVP_PKEY *pkey = d2i_PUBKEY_ex(NULL, &end, (long)n, NULL, NULL);
     enum helio_err err = crypto_result(pkey && end == der + n, HELIO_E_KEY);
 
-    if (err != HELIO_OK) {
+    if (err == HELIO_OK)
+        *out = pkey;
+    else
         EVP_PKEY_free(pkey);
-        pkey = NULL;
-    }
-    *out = pkey;
     return err;
 }
 
-/*
- * What costs nothing to see, before OpenSSL's decoders see it: they know many kinds of keys, and a
- * stranger should reach only the one that we take.
- */
+/* What costs nothing to see comes first. */
 static bool looks_like_station(const uint8_t *der, size_t n)
 {
     return n >= PUBLIC_DER_MIN && n <= RSA_PUBLIC_DER_MAX &&
-           memcmp(der + ALGORITHM_AT, rsa_encryption, sizeof rsa_encryption) == 0 &&
            memcmp(der + n - sizeof exponent_der, exponent_der, sizeof exponent_der) == 0;
 }
 
