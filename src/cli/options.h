@@ -51,21 +51,44 @@ struct options {
     unsigned bits;
 };
 
-/*
- * Parses the whole command line.  argv is permuted as getopt does; *verb is the row of verbs[0..n)
- * that was asked for and *first the index of its first positional argument, argc the end.  Returns
- * -1 to go on, or the exit status when all is said already (--help, --version, wrong usage).
- */
-int options_parse(struct options *options, int argc, char **argv, const struct verb *verbs,
-                  size_t n, const struct verb **verb, int *first);
+/* A row of the table.  Letters and long names are unique. */
+struct option_row {
+    const char *name;
+    int letter;           /* or 0 */
+    const char *argument; /* what help calls its argument, or NULL for a switch */
+    unsigned verbs;       /* verb_bit of those that take it */
+    bool config;          /* it may stand in the config file */
+    const char *help;
+    const char *wanted; /* completes "NAME: give …" when set says no; NULL for a switch */
+    /* Takes value (a switch: NULL for off, else on); false when it is no good. */
+    bool (*set)(struct options *, const struct option_row *, const char *value);
+    size_t offset; /* the field of struct options, for setters that serve several rows */
+    unsigned min, max;
+};
+
+/* The table; ends with name NULL. */
+extern const struct option_row option_rows[];
+
+/* What holds when nobody says anything; home_find adds the paths. */
+void options_defaults(struct options *options);
 
 /*
  * Sets one option by its long name as the config file does; value is "yes" or "no" for a switch.
- * Returns NULL, or what is wrong with it: a phrase that completes "NAME: …".
+ * Returns NULL, or what is wrong with it: a sentence that follows "NAME: ".
  */
 const char *options_set(struct options *options, const char *name, const char *value);
 
-/* The verb's --help. */
-void options_help(FILE *out, const struct verb *verb);
+/* usage.c: the texts of --help, for the program and for one verb. */
+void usage_overview(FILE *out, const struct verb *verbs, size_t n);
+void usage_verb(FILE *out, const struct verb *verb);
+
+/*
+ * parse.c: parses the whole command line.  argv is permuted as getopt does; *verb is the row of
+ * verbs[0..n) that was asked for and *first the index of its first positional argument, argc the
+ * end.  Returns -1 to go on, or the exit status when all is said already (--help, --version, wrong
+ * usage).
+ */
+int options_parse(struct options *options, int argc, char **argv, const struct verb *verbs,
+                  size_t n, const struct verb **verb, int *first);
 
 #endif

@@ -14,7 +14,9 @@
 struct passphrase_source {
     const struct options *options;
     const char *path;
-    bool asked; /* set by passphrase_ask: there was somebody to ask */
+    /* What came of it. */
+    bool asked; /* somebody at a terminal: worth another try */
+    bool said;  /* what went wrong has been said already */
 };
 
 /* A helio_passphrase_fn for helio_identity_load; context is a struct passphrase_source. */

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum say_level {
     SAY_ERROR, /* always shown */
@@ -60,8 +61,15 @@ void say_through(say_printer *print, void *context);
  */
 char *say_quoted(char *out, size_t cap, const void *p, size_t n);
 
-/* text as one word of a POSIX shell, in quotes when it needs them, and harmless.  Returns out. */
+/*
+ * text as one word of a POSIX shell, in quotes when it needs them; cut when cap, at least 8, is too
+ * small.  For use inside a message, which makes it harmless.  Returns out.
+ */
 char *say_shell_word(char *out, size_t cap, const char *text);
+
+/* text as a JSON string.  Bytes that are not UTF-8, which JSON cannot hold, become the text \xHH.
+ */
+void say_json_string(FILE *f, const char *text);
 
 /* Room for a quoted name of HELIO_NAME_MAX or a known station's 255 bytes. */
 enum { SAY_QUOTED_MAX = 4 * 255 + 8 };

@@ -27,7 +27,8 @@
 struct trust_pin {
     bool set;
     helio_fingerprint fingerprint;
-    char name[256]; /* "" when --peer gave a fingerprint */
+    bool by_name;   /* --peer gave a name, else a fingerprint */
+    char name[256]; /* as it was given */
 };
 
 /* All that a decision rests on.  Pointers stay the caller's. */
@@ -37,7 +38,8 @@ struct trust_case {
     const struct trust_pin *pin;  /* may be NULL */
     bool accept_new;
     helio_role role;        /* ours */
-    const char *label;      /* initiator: "host:port" or "[v6]:port" as dialled; responder: "" */
+    const char *label;      /* initiator: "host:port" or "[v6]:port" as dialled, in lower case;
+                               responder: not used */
     const helio_peer *peer; /* what the session knows of it; its name is a claim */
     const char *address;    /* for people: where it is connected, as "192.0.2.1:40312" */
     const char *known_path; /* for people and for trust_remember */
@@ -47,10 +49,10 @@ enum trust_verdict { TRUST_TRUSTED, TRUST_UNKNOWN, TRUST_CHANGED, TRUST_WRONG_PE
 
 struct trust_decision {
     enum trust_verdict verdict;
-    bool remember;                /* trusted by --accept-new: call trust_remember */
-    bool own;                     /* trusted because the key is our own */
-    const char *name;             /* trusted: its name here; good as long as known and the pin */
-    const helio_station *station; /* changed: the entry with the old key */
+    bool remember;  /* trusted by --accept-new: call trust_remember */
+    bool own;       /* trusted because the key is our own */
+    char name[256]; /* trusted: its name here; unknown: the one that trust_remember would give it */
+    const helio_station *station; /* changed: the entry with the old key; good as long as known */
 };
 
 struct trust_decision trust_decide(const struct trust_case *c);
@@ -58,7 +60,7 @@ struct trust_decision trust_decide(const struct trust_case *c);
 /*
  * Reads --peer into *pin: a fingerprint, or a name that must be known (the names "host:port" that
  * an initiator remembers included).  Call it before any connection is made.  STATUS_DONE, or
- * STATUS_TRUST or STATUS_USAGE after having said what is wrong.
+ * STATUS_USAGE after having said what is wrong.
  */
 HELIO_MUST_CHECK enum exit_status
 trust_pin_resolve(const struct options *options, const helio_known *known, struct trust_pin *pin);

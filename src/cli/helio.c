@@ -1,0 +1,85 @@
+/*
+ * helio.c: main, and the table of verbs.
+ *
+ * main makes the process safe to hold keys in (no core dumps, no debugger of the same user), makes
+ * sure that the three standard descriptors exist, hands over to the verb, and reports what only
+ * turns up at the end: that stdout did not take what was written.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/say.h"
+
+static const struct verb verbs[] = {
+    {"keygen", VERB_KEYGEN, "[FILE]", "make a new identity",
+     "Makes an RSA key, writes it to FILE (default: identity.pem in HELIO_HOME) and prints its\n"
+     "fingerprint.  A file that is there is never overwritten.\n",
+     0, 1, verb_keygen},
+    {"id", VERB_ID, "", "print our own fingerprint",
+     "Prints the fingerprint of our identity: what other stations know us by.\n", 0, 0, verb_id},
+    {"trust", VERB_TRUST, "[list|add|remove] ...", "show or change the known stations",
+     "  helio trust [list]                 the known stations, one NAME FINGERPRINT a line\n"
+     "  helio trust add NAME FINGERPRINT   know a station by that name\n"
+     "  helio trust remove NAME            forget it\n",
+     0, 3, verb_trust},
+};
+
+/*
+ * A closed standard descriptor would be given to the next file opened, and messages would be
+ * written into it.  So each gets a file that behaves as a closed one should: no input, failing
+ * output.
+ */
+static void keep_standard_descriptors(void)
+{
+    static const int flags[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", flags[fd]) != fd)
+            _exit(STATUS_LOCAL);
+}
+
+static void keep_secrets_in(void)
+{
+    static const struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* A full disk may show only now. */
+static int finish(int status)
+{
+    int error = ferror(stdout) ? EIO : 0;
+
+    if (fflush(stdout) != 0 || (close(STDOUT_FILENO) != 0 && errno != EBADF && errno != EINTR))
+        error = errno;
+    if (!error)
+        return status;
+    say_error("stdout", "cannot write to stdout: %s", strerror(error));
+    return status == STATUS_DONE ? STATUS_LOCAL : status;
+}
+
+int main(int argc, char **argv)
+{
+    static struct options options;
+    const struct verb *verb = NULL;
+    int first = 0;
+
+    keep_standard_descriptors();
+    keep_secrets_in();
+    signal(SIGPIPE, SIG_IGN);
+    setlocale(LC_CTYPE, "");
+    int status =
+        options_parse(&options, argc, argv, verbs, sizeof verbs / sizeof *verbs, &verb, &first);
+    if (status < 0)
+        status = verb->run(&options, argc - first, argv + first);
+    return finish(status);
+}
