@@ -1,0 +1,45 @@
+# A thin front: Meson builds (meson.build), tests/check.py tests, packaging/install-deps installs.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+
+.DEFAULT_GOAL := all
+.PHONY: all demo check check-quick asan format lint install clean deps help
+
+all: $(BUILD)/build.ninja ## build the program and the library in build/
+	meson compile -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' first" >&2; exit 1; }
+	meson setup --prefix=$(PREFIX) $(BUILD)
+
+demo: deps ## install what is missing, build, and watch two stations talk
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/src/cli/helio demo
+
+check: deps ## install what is missing, build three ways (gcc, sanitizers, clang), run every test
+	@/usr/bin/python3 tests/check.py
+
+check-quick: ## build with gcc and run every test once
+	@/usr/bin/python3 tests/check.py gcc
+
+asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+	@/usr/bin/python3 tests/check.py sanitizers
+
+format: ## clang-format every C file
+	git ls-files -z '*.c' '*.h' '*.cc' | xargs -0 clang-format -i
+
+lint: $(BUILD)/build.ninja ## clang-tidy over src/ and examples/
+	run-clang-tidy -quiet -p $(BUILD) '/(src|examples)/.*\.c$$'
+
+install: all ## install below PREFIX, /usr/local unless said (DESTDIR is honoured)
+	meson install -C $(BUILD)
+
+clean: ## remove all that was built
+	rm -rf $(BUILD) build-asan build-clang
+
+deps: ## install the Debian packages of packaging/debian-packages.txt that are missing
+	@packaging/install-deps
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
