@@ -1,0 +1,269 @@
+/*
+ * io.h: everything that waits.  Sockets, standard input and output, timers and signals for the
+ * command line; nothing of libuv shows.
+ *
+ * What it is.  One loop on one thread.  A line (io_line) is a helio_session with its TCP
+ * connection; io_input and io_output are two file descriptors of any kind, usually 0 and 1; the
+ * rest finds and makes connections.  Every function returns at once; what happens later comes by
+ * callback.
+ *
+ * Ownership.  What a function creates, its _free (or the one that takes it over) ends.  Callbacks
+ * may call anything, also the _free of the object that called, except where said.  io_loop_free
+ * comes last, when all else has been freed.
+ *
+ * Never: decides about trust, writes to stderr, or hands on a byte that the session has not
+ * authenticated.  Memory that held plaintext is wiped before it is freed.
+ */
+#ifndef HELIO_IO_IO_H
+#define HELIO_IO_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "helio.h"
+
+/* -------------------------------------------------------------------------------------- loop -- */
+
+struct io_loop;
+
+/* The caller ignores SIGPIPE, and has seen to it that descriptors 0 to 2 are open. */
+HELIO_MUST_CHECK enum helio_err io_loop_new(struct io_loop **out);
+/* Runs until io_loop_stop, or until nothing is left that could call back. */
+void io_loop_run(struct io_loop *loop);
+void io_loop_stop(struct io_loop *loop);
+/* Milliseconds of a clock that only goes forward. */
+uint64_t io_loop_now(struct io_loop *loop);
+void io_loop_free(struct io_loop *loop);
+
+typedef void io_fn(void *context);
+
+struct io_timer;
+
+HELIO_MUST_CHECK enum helio_err io_timer_new(struct io_timer **out, struct io_loop *loop, io_fn *fn,
+                                             void *context);
+/* Once, in so many milliseconds; a running timer starts anew. */
+void io_timer_set(struct io_timer *timer, uint64_t milliseconds);
+void io_timer_stop(struct io_timer *timer);
+void io_timer_free(struct io_timer *timer);
+
+struct io_signals;
+typedef void io_signal_fn(void *context, int number);
+
+/* SIGINT, SIGTERM, SIGHUP, SIGWINCH and SIGCONT come to fn; the first three end no process now. */
+HELIO_MUST_CHECK enum helio_err io_signals_new(struct io_signals **out, struct io_loop *loop,
+                                               io_signal_fn *fn, void *context);
+void io_signals_free(struct io_signals *signals);
+
+struct io_poll;
+
+/*
+ * Calls fn whenever fd (a terminal) has something to read.  The descriptor's flags stay as they
+ * are. HELIO_E_SYSTEM when fd cannot be waited for.  One at a time for one fd.
+ */
+HELIO_MUST_CHECK enum helio_err io_poll_new(struct io_poll **out, struct io_loop *loop, int fd,
+                                            io_fn *fn, void *context);
+void io_poll_free(struct io_poll *poll);
+
+/* ------------------------------------------------------------------------------------ places -- */
+
+enum { IO_HOST_SIZE = 256, IO_NAME_SIZE = 80 };
+
+enum io_family { IO_FAMILY_ANY, IO_FAMILY_4, IO_FAMILY_6 };
+
+/* HOST:PORT as a person writes it; host is "" when none was given. */
+struct io_place {
+    char host[IO_HOST_SIZE];
+    uint16_t port;
+};
+
+/*
+ * Takes HOST:PORT, [IPV6]:PORT and, unless need_host, PORT or :PORT.  Returns NULL, or what is
+ * wrong with the text, in words.  Port 0 is fine only without need_host.
+ */
+const char *io_place_parse(struct io_place *out, const char *text, bool need_host);
+/* HOST:PORT again, in brackets where needed. */
+void io_place_format(const struct io_place *place, char *out, size_t cap);
+
+/*
+ * An address of this machine by which others may reach it, or "localhost" when it has none; for the
+ * hint that a listener prints.
+ */
+void io_own_address(enum io_family family, char out[IO_HOST_SIZE]);
+
+/* Why there is no connection. */
+enum io_fault {
+    IO_FAULT_NONE,
+    IO_FAULT_NO_HOST,     /* the name means nothing, or nothing in the family asked for */
+    IO_FAULT_REFUSED,     /* nobody listens there */
+    IO_FAULT_TIMED_OUT,   /* no answer */
+    IO_FAULT_UNREACHABLE, /* no way there */
+    IO_FAULT_IN_USE,      /* listen: the port is taken */
+    IO_FAULT_NOT_ALLOWED, /* listen: a port of the superuser's, or the address is not ours */
+    IO_FAULT_SYSTEM,      /* something local: memory, descriptors */
+    IO_FAULT_COUNT
+};
+
+struct io_report {
+    enum io_fault fault;
+    char detail[512]; /* each address that was tried and what became of it; "" when none was */
+};
+
+/* "connection refused" …; never NULL. */
+const char *io_fault_text(enum io_fault fault);
+
+/* ------------------------------------------------------------------------------- connections -- */
+
+/* A TCP connection that no line has taken over yet. */
+struct io_stream;
+
+/* The other end's address and port, as text; good as long as the stream (or its line) is. */
+const char *io_stream_name(const struct io_stream *stream);
+void io_stream_free(struct io_stream *stream);
+
+struct io_dial;
+/* Exactly one of the two is told: stream (now the callee's), or NULL and why. */
+typedef void io_dial_fn(void *context, struct io_stream *stream, const struct io_report *report);
+
+/*
+ * Looks the host up and tries every address, in the system's order; the next one gets its chance
+ * when one has failed or a quarter of a second has passed, and the first to answer wins (RFC 8305,
+ * the simple part).  All of it together may take timeout milliseconds.
+ */
+HELIO_MUST_CHECK enum helio_err io_dial_new(struct io_dial **out, struct io_loop *loop,
+                                            const struct io_place *place, enum io_family family,
+                                            uint64_t timeout, io_dial_fn *fn, void *context);
+/* Before or after fn was called; before: gives up without a call. */
+void io_dial_free(struct io_dial *dial);
+
+struct io_listener;
+typedef void io_accept_fn(void *context, struct io_stream *stream);
+
+/*
+ * Listens on every address of the host; without a host on all of this machine's, both families.
+ * With port 0 the system chooses one.  On failure *out is NULL and report says why.
+ */
+HELIO_MUST_CHECK enum helio_err io_listener_new(struct io_listener **out, struct io_loop *loop,
+                                                const struct io_place *place, enum io_family family,
+                                                io_accept_fn *fn, void *context,
+                                                struct io_report *report);
+uint16_t io_listener_port(const struct io_listener *listener);
+void io_listener_free(struct io_listener *listener);
+
+/* -------------------------------------------------------------------------------------- line -- */
+
+struct io_line;
+
+struct io_line_handlers {
+    /*
+     * Whatever helio_session_next gives.  HELIO_EVENT_PEER is to be answered before this returns,
+     * with io_line_trust, io_line_wait or io_line_refuse.
+     */
+    void (*event)(void *context, struct io_line *line, const helio_event *event);
+    /* After io_line_send said HELIO_E_AGAIN: there is room. */
+    void (*writable)(void *context, struct io_line *line);
+    /*
+     * The connection is gone, all that could be sent was sent; called once, never from inside
+     * another io_line call.  HELIO_OK: both directions were closed in order.  The session may still
+     * be asked until io_line_free.
+     */
+    void (*ended)(void *context, struct io_line *line, enum helio_err err);
+};
+
+/*
+ * Takes stream over, also on failure.  The handshake may take handshake milliseconds until
+ * HELIO_EVENT_PEER (responder) or the first answer to AUTH (initiator); after HELIO_EVENT_WAITING
+ * there are HELIO_WAIT_SECONDS more.
+ */
+HELIO_MUST_CHECK enum helio_err io_line_new(struct io_line **out, struct io_loop *loop,
+                                            struct io_stream *stream, const helio_config *config,
+                                            helio_role role, uint64_t handshake,
+                                            const struct io_line_handlers *handlers, void *context);
+/* Only in or after ended. */
+void io_line_free(struct io_line *line);
+
+/* For questions only (peer, suite, refusal, id). */
+const helio_session *io_line_session(const struct io_line *line);
+const char *io_line_name(const struct io_line *line);
+/* Content bytes each way, and milliseconds since HELIO_EVENT_OPEN. */
+struct io_line_account {
+    uint64_t sent;
+    uint64_t received;
+    uint64_t duration;
+};
+struct io_line_account io_line_account(const struct io_line *line);
+
+void io_line_trust(struct io_line *line);
+void io_line_wait(struct io_line *line);
+void io_line_refuse(struct io_line *line, helio_refusal why);
+/* As helio_session_send; after HELIO_E_AGAIN wait for writable.  Other errors also come by ended.
+ */
+HELIO_MUST_CHECK enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
+                                             helio_content content);
+/* Ends our direction; what the peer still sends keeps arriving. */
+void io_line_close(struct io_line *line);
+/* Gives up; the peer is told. */
+void io_line_fail(struct io_line *line, enum helio_err why);
+/*
+ * Sends what is queued and ends the connection without waiting for the peer, and ended says
+ * HELIO_OK: the only way to end a classic line, which has no close.
+ */
+void io_line_hang_up(struct io_line *line);
+/* Ends the connection this instant; ended says HELIO_E_CUT unless the line had ended already. */
+void io_line_drop(struct io_line *line);
+/*
+ * Back-pressure: stops reading from the socket.  What was read already still comes (less than 512
+ * KiB).
+ */
+void io_line_pause(struct io_line *line);
+void io_line_resume(struct io_line *line);
+
+/* --------------------------------------------------------------------- standard input, output --
+ */
+
+struct io_input;
+
+struct io_input_handlers {
+    /* At most HELIO_SEND_MAX bytes.  False: not now; the same bytes come again after
+     * io_input_resume. */
+    bool (*data)(void *context, const uint8_t *data, size_t n);
+    /* Nothing comes any more: 0 at the end of input, else an errno. */
+    void (*ended)(void *context, int error);
+};
+
+/*
+ * Reads fd, whatever it is; begins paused.  A descriptor that others share keeps its flags where
+ * that is possible (pipes and terminals are opened anew), and gets them back when it is not.
+ * Reading a regular file may wait for its disk.
+ */
+HELIO_MUST_CHECK enum helio_err io_input_new(struct io_input **out, struct io_loop *loop, int fd,
+                                             const struct io_input_handlers *handlers,
+                                             void *context);
+void io_input_resume(struct io_input *input);
+void io_input_pause(struct io_input *input);
+void io_input_free(struct io_input *input);
+
+struct io_output;
+
+struct io_output_handlers {
+    /* After a write that left something behind: all of it is out. */
+    void (*drained)(void *context);
+    /* A write failed later than in its call; nothing more is written. */
+    void (*failed)(void *context, int error);
+    /* After io_output_end: 0, or the errno of the last write or of the close. */
+    void (*ended)(void *context, int error);
+};
+
+HELIO_MUST_CHECK enum helio_err io_output_new(struct io_output **out, struct io_loop *loop, int fd,
+                                              const struct io_output_handlers *handlers,
+                                              void *context);
+/* Writes what the descriptor takes and keeps a copy of the rest.  0, or an errno; then it is over.
+ */
+HELIO_MUST_CHECK int io_output_write(struct io_output *output, const uint8_t *data, size_t n);
+/* True while something is left behind: stop the source. */
+bool io_output_blocked(const struct io_output *output);
+/* Writes the rest, closes the descriptor (something harmless takes its place), and calls ended. */
+void io_output_end(struct io_output *output);
+void io_output_free(struct io_output *output);
+
+#endif

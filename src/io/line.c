@@ -1,0 +1,504 @@
+/*
+ * line.c: a session and its TCP connection.
+ *
+ * The way of a byte: socket -> loop's read buffer -> helio_session_feed -> event -> handler; and
+ * io_line_send -> session's queue -> out -> socket.  out is memory of this line only while the
+ * socket does not take all at once, so that an idle line holds none.
+ *
+ * The phases go one way.  HANDSHAKE and OPEN are the session's.  LINGER begins when the session has
+ * failed or is done: what is queued still goes out (the last alert, the last close), then our half
+ * of the TCP connection is shut down, and what the peer still sends is read and thrown away until
+ * it hangs up.  Without that the kernel would answer the peer's last bytes with a reset, and a
+ * reset takes our alert out of the peer's hands before it has read it.  GONE waits for libuv to let
+ * go.
+ *
+ * Invariants:
+ *  - writing: out[0..) belongs to libuv until on_written;
+ *  - cannot_send: nothing is written any more, but what the peer said before it left is still read;
+ *  - in LINGER and GONE no event is handed out, and result never becomes HELIO_OK again.
+ */
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "io/loop.h"
+
+enum { LINGER_MS = 2000, CLASSIC_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
+
+enum phase { HANDSHAKE, OPEN, LINGER, GONE };
+
+struct io_line {
+    struct io_loop *loop;
+    struct io_stream *stream;
+    uv_timer_t timer; /* the handshake's deadline, then LINGER's */
+    unsigned handles; /* stream and timer, as far as they are not closed */
+    helio_session *session;
+    helio_role role;
+    bool classic;
+    const struct io_line_handlers *handlers;
+    void *context;
+    enum phase phase;
+    enum helio_err result;
+    uint8_t *out;
+    uv_write_t write;
+    bool writing;
+    uv_shutdown_t shutdown;
+    bool shut;
+    bool cannot_send;
+    bool heard_end;   /* the peer's half of the TCP connection has ended */
+    bool closed;      /* our direction has */
+    bool wants_close; /* io_line_close found the queue full */
+    bool starved;     /* io_line_send found the queue full */
+    bool paused;
+    uint64_t sent;
+    uint64_t received;
+    uint64_t opened_at;
+    uint64_t ended_at;
+    char name[IO_NAME_SIZE];
+};
+
+/* --------------------------------------------------------------------------------- the way out --
+ */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct io_line *line = handle->data;
+
+    if (handle == (uv_handle_t *)&line->stream->tcp) {
+        free(line->stream);
+        line->stream = NULL;
+    }
+    if (--line->handles == 0)
+        line->handlers->ended(line->context, line, line->result);
+}
+
+static void disappear(struct io_line *line, bool with_reset)
+{
+    if (line->phase == GONE)
+        return;
+    line->phase = GONE;
+    line->ended_at = uv_now(&line->loop->uv);
+    if (!with_reset || uv_tcp_close_reset(&line->stream->tcp, on_closed))
+        uv_close((uv_handle_t *)&line->stream->tcp, on_closed);
+    uv_close((uv_handle_t *)&line->timer, on_closed);
+}
+
+/* Bytes that the peer's machine has not acknowledged yet. */
+static bool peer_lags(const struct io_line *line)
+{
+    uv_os_fd_t fd;
+    int n = 0;
+
+    return !line->cannot_send && uv_fileno((const uv_handle_t *)&line->stream->tcp, &fd) == 0 &&
+           ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0;
+}
+
+static void advance(struct io_line *line);
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct io_line *line = timer->data;
+
+    if (line->phase < LINGER) {
+        helio_session_fail(line->session, HELIO_E_TIMEOUT);
+        advance(line);
+    } else if (line->result == HELIO_OK && peer_lags(line)) {
+        /* All went well and the peer is slow: what is on its way should arrive. */
+        uv_timer_start(&line->timer, on_timer, LINGER_MS, 0);
+    } else {
+        disappear(line, false);
+    }
+}
+
+static void set_timer(struct io_line *line, uint64_t milliseconds)
+{
+    uv_update_time(&line->loop->uv);
+    uv_timer_start(&line->timer, on_timer, milliseconds, 0);
+}
+
+/* -------------------------------------------------------------------------------------- sending --
+ */
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct io_line *line = request->data;
+
+    free(line->out);
+    line->out = NULL;
+    line->writing = false;
+    if (status)
+        line->cannot_send = true;
+    if (line->phase == GONE)
+        return;
+    advance(line);
+    if (line->starved && line->phase == OPEN && helio_session_pending(line->session) == 0) {
+        line->starved = false;
+        line->handlers->writable(line->context, line);
+    }
+}
+
+/* Hands out[0..n) to the socket; what it does not take at once it gets when it can. */
+static void write_out(struct io_line *line, size_t n)
+{
+    uv_stream_t *stream = (uv_stream_t *)&line->stream->tcp;
+    uv_buf_t all = uv_buf_init((char *)line->out, (unsigned)n);
+    int done = uv_try_write(stream, &all, 1);
+
+    if (done < 0)
+        done = 0; /* full; or broken, which uv_write will say again */
+    if ((size_t)done < n) {
+        uv_buf_t rest = uv_buf_init((char *)line->out + done, (unsigned)(n - (size_t)done));
+
+        line->write.data = line;
+        if (uv_write(&line->write, stream, &rest, 1, on_written) == 0) {
+            line->writing = true;
+            return;
+        }
+        line->cannot_send = true;
+    }
+    free(line->out);
+    line->out = NULL;
+}
+
+static void close_session(struct io_line *line)
+{
+    enum helio_err err = helio_session_close(line->session);
+
+    line->wants_close = err == HELIO_E_AGAIN;
+    if (err == HELIO_OK)
+        line->closed = true;
+}
+
+static void flush(struct io_line *line)
+{
+    while (!line->writing && !line->cannot_send) {
+        size_t n = helio_session_pending(line->session);
+
+        if (n == 0)
+            break;
+        line->out = malloc(n);
+        if (!line->out) {
+            helio_session_fail(line->session, HELIO_E_MEMORY);
+            line->cannot_send = true;
+            break;
+        }
+        write_out(line, helio_session_pull(line->session, line->out, n));
+        if (line->wants_close)
+            close_session(line);
+    }
+}
+
+/* ---------------------------------------------------------------------------- ending in order --
+ */
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    (void)request;
+    (void)status;
+}
+
+static void start_reading(struct io_line *line);
+
+static void start_linger(struct io_line *line, enum helio_err result)
+{
+    line->phase = LINGER;
+    line->result = result;
+    if (result && line->closed) {
+        /*
+         * Our direction is closed, so no alert can say that we failed; the peer would take the rest
+         * of what it sends for delivered.  A reset tells it better than nothing.
+         */
+        disappear(line, true);
+        return;
+    }
+    set_timer(line, line->classic ? CLASSIC_LINGER_MS : LINGER_MS);
+    if (!line->heard_end)
+        start_reading(line);
+}
+
+/* All is written: says so to the peer, and leaves when the peer has left. */
+static void finish_linger(struct io_line *line)
+{
+    bool unsent = line->writing || helio_session_pending(line->session) > 0;
+
+    if (unsent && !line->cannot_send)
+        return;
+    if (unsent && line->result == HELIO_OK && !line->classic)
+        line->result = HELIO_E_CUT; /* our close never got out */
+    if (!unsent && !line->shut && !line->cannot_send) {
+        line->shut = true;
+        uv_shutdown(&line->shutdown, (uv_stream_t *)&line->stream->tcp, on_shutdown);
+    }
+    if (line->heard_end || line->cannot_send)
+        disappear(line, false);
+}
+
+/* After anything that may have changed the session: moves bytes out, and the phase on. */
+static void advance(struct io_line *line)
+{
+    if (line->phase == GONE)
+        return;
+    flush(line);
+    if (line->phase < LINGER) {
+        bool done = helio_session_done(line->session);
+
+        /* The peer has closed and left, and ours cannot reach it any more. */
+        if (line->cannot_send && line->heard_end && !done)
+            helio_session_fail(line->session, HELIO_E_CUT);
+        if (done || helio_session_error(line->session))
+            start_linger(line, helio_session_error(line->session));
+    }
+    if (line->phase == LINGER)
+        finish_linger(line);
+}
+
+/* ------------------------------------------------------------------------------------ receiving --
+ */
+
+static void note_event(struct io_line *line, const helio_event *event)
+{
+    switch (event->kind) {
+    case HELIO_EVENT_PEER:
+        /* From here on a responder waits for its own user, an initiator still for ACCEPT. */
+        if (line->role == HELIO_RESPONDER)
+            uv_timer_stop(&line->timer);
+        break;
+    case HELIO_EVENT_WAITING:
+        set_timer(line, HELIO_WAIT_SECONDS * 1000);
+        break;
+    case HELIO_EVENT_OPEN:
+        uv_timer_stop(&line->timer);
+        line->phase = OPEN;
+        line->opened_at = uv_now(&line->loop->uv);
+        break;
+    case HELIO_EVENT_DATA:
+    case HELIO_EVENT_MESSAGE:
+        line->received += event->size;
+        break;
+    default:
+        break;
+    }
+}
+
+static void deliver(struct io_line *line)
+{
+    helio_event event;
+
+    while (line->phase < LINGER && helio_session_next(line->session, &event) == HELIO_OK &&
+           event.kind != HELIO_EVENT_NONE) {
+        note_event(line, &event);
+        line->handlers->event(line->context, line, &event);
+    }
+}
+
+/* Each turn takes bytes, or hands out an event, or ends: feed takes something when none is pending.
+ */
+static void take(struct io_line *line, const uint8_t *p, size_t n)
+{
+    while (n > 0 && line->phase < LINGER) {
+        size_t used = 0;
+
+        if (helio_session_feed(line->session, p, n, &used))
+            break;
+        p += used;
+        n -= used;
+        deliver(line);
+    }
+}
+
+/* The peer's half is over.  A reset says the same, and that ours is, too. */
+static void take_end(struct io_line *line, int status)
+{
+    uv_read_stop((uv_stream_t *)&line->stream->tcp);
+    line->heard_end = true;
+    if (status != UV_EOF)
+        line->cannot_send = true;
+    if (line->phase == LINGER) {
+        /* Who has read everything does not reset the connection. */
+        if (status != UV_EOF && line->result == HELIO_OK && !line->classic)
+            line->result = HELIO_E_CUT;
+        disappear(line, false);
+    } else if (helio_session_eof(line->session) == HELIO_OK) {
+        deliver(line);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct io_line *line = handle->data;
+
+    (void)suggested;
+    *out = uv_buf_init((char *)line->loop->read_buffer, LOOP_READ_SIZE);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
+{
+    struct io_line *line = stream->data;
+
+    if (n == 0)
+        return;
+    if (n < 0)
+        take_end(line, (int)n);
+    else
+        take(line, (const uint8_t *)buffer->base, (size_t)n);
+    advance(line);
+}
+
+static void start_reading(struct io_line *line)
+{
+    uv_read_start((uv_stream_t *)&line->stream->tcp, on_alloc, on_read);
+}
+
+/* -------------------------------------------------------------------------------- the interface --
+ */
+
+enum helio_err io_line_new(struct io_line **out, struct io_loop *loop, struct io_stream *stream,
+                           const helio_config *config, helio_role role, uint64_t handshake,
+                           const struct io_line_handlers *handlers, void *context)
+{
+    struct io_line *line = calloc(1, sizeof *line);
+    enum helio_err err = line ? helio_session_new(&line->session, config, role) : HELIO_E_MEMORY;
+
+    if (err) {
+        io_stream_free(stream);
+        free(line);
+        return err;
+    }
+    line->loop = loop;
+    line->stream = stream;
+    line->role = role;
+    line->classic = config->protocol == HELIO_PROTOCOL_CLASSIC;
+    line->handlers = handlers;
+    line->context = context;
+    memcpy(line->name, stream->name, sizeof line->name);
+    uv_timer_init(&loop->uv, &line->timer);
+    line->handles = 2;
+    line->timer.data = stream->tcp.data = line;
+    uv_tcp_nodelay(&stream->tcp, 1);
+    uv_tcp_keepalive(&stream->tcp, 1, KEEPALIVE_SECONDS);
+    set_timer(line, handshake);
+    start_reading(line);
+    *out = line;
+    advance(line);
+    return HELIO_OK;
+}
+
+void io_line_free(struct io_line *line)
+{
+    if (!line)
+        return;
+    helio_session_free(line->session);
+    free(line->out);
+    free(line);
+}
+
+const helio_session *io_line_session(const struct io_line *line)
+{
+    return line->session;
+}
+
+const char *io_line_name(const struct io_line *line)
+{
+    return line->name;
+}
+
+struct io_line_account io_line_account(const struct io_line *line)
+{
+    uint64_t until = line->phase == GONE ? line->ended_at : uv_now(&line->loop->uv);
+
+    return (struct io_line_account){
+        .sent = line->sent,
+        .received = line->received,
+        .duration = line->opened_at ? until - line->opened_at : 0,
+    };
+}
+
+void io_line_trust(struct io_line *line)
+{
+    enum helio_err ignored = helio_session_trust(line->session);
+
+    (void)ignored; /* the session has latched it */
+    advance(line);
+}
+
+void io_line_wait(struct io_line *line)
+{
+    enum helio_err ignored = helio_session_wait(line->session);
+
+    (void)ignored;
+    advance(line);
+}
+
+void io_line_refuse(struct io_line *line, helio_refusal why)
+{
+    helio_session_refuse(line->session, why);
+    advance(line);
+}
+
+enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
+                            helio_content content)
+{
+    enum helio_err err = helio_session_send(line->session, data, n, content);
+
+    if (err == HELIO_E_AGAIN && line->phase == OPEN) {
+        flush(line);
+        err = helio_session_send(line->session, data, n, content);
+    }
+    if (err == HELIO_E_AGAIN)
+        line->starved = true;
+    if (err == HELIO_OK)
+        line->sent += n;
+    advance(line);
+    return err;
+}
+
+void io_line_close(struct io_line *line)
+{
+    close_session(line);
+    advance(line);
+}
+
+void io_line_fail(struct io_line *line, enum helio_err why)
+{
+    helio_session_fail(line->session, why);
+    advance(line);
+}
+
+void io_line_hang_up(struct io_line *line)
+{
+    if (line->phase >= LINGER)
+        return;
+    flush(line);
+    if (line->classic)
+        start_linger(line, HELIO_OK);
+    else
+        helio_session_fail(line->session, HELIO_E_CUT);
+    advance(line);
+}
+
+void io_line_drop(struct io_line *line)
+{
+    if (line->phase < LINGER) {
+        helio_session_fail(line->session, HELIO_E_CUT);
+        line->result = helio_session_error(line->session);
+    }
+    disappear(line, false);
+}
+
+void io_line_pause(struct io_line *line)
+{
+    if (line->phase >= LINGER || line->paused)
+        return;
+    line->paused = true;
+    uv_read_stop((uv_stream_t *)&line->stream->tcp);
+}
+
+void io_line_resume(struct io_line *line)
+{
+    if (line->phase >= LINGER || !line->paused)
+        return;
+    line->paused = false;
+    if (!line->heard_end)
+        start_reading(line);
+}

@@ -1,0 +1,226 @@
+#include "io/loop.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/wipe.h"
+
+enum helio_err io_loop_new(struct io_loop **out)
+{
+    struct io_loop *loop = calloc(1, sizeof *loop);
+
+    if (!loop)
+        return HELIO_E_MEMORY;
+    if (uv_loop_init(&loop->uv)) {
+        free(loop);
+        return HELIO_E_SYSTEM;
+    }
+    *out = loop;
+    return HELIO_OK;
+}
+
+void io_loop_run(struct io_loop *loop)
+{
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void io_loop_stop(struct io_loop *loop)
+{
+    uv_stop(&loop->uv);
+}
+
+uint64_t io_loop_now(struct io_loop *loop)
+{
+    return uv_now(&loop->uv);
+}
+
+/*
+ * libuv waits for its threads when the process exits, and one may sit in getaddrinfo for half a
+ * minute.  Nobody needs its answer.
+ */
+static void leave_without_threads(int status, void *unused)
+{
+    (void)unused;
+    fflush(NULL);
+    _exit(status);
+}
+
+void io_loop_free(struct io_loop *loop)
+{
+    if (!loop)
+        return;
+    while (loop->resolving == 0 && uv_loop_close(&loop->uv) == UV_EBUSY)
+        uv_run(&loop->uv, UV_RUN_ONCE);
+    if (loop->resolving > 0) {
+        /* A thread still writes to a request that hangs on this loop: both are left to the exit. */
+        on_exit(leave_without_threads, NULL);
+        return;
+    }
+    wipe(loop->read_buffer, sizeof loop->read_buffer);
+    free(loop);
+}
+
+void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* ------------------------------------------------------------------------------------- timer -- */
+
+struct io_timer {
+    uv_timer_t uv;
+    io_fn *fn;
+    void *context;
+};
+
+static void on_timer(uv_timer_t *uv)
+{
+    struct io_timer *timer = (struct io_timer *)uv;
+
+    timer->fn(timer->context);
+}
+
+enum helio_err io_timer_new(struct io_timer **out, struct io_loop *loop, io_fn *fn, void *context)
+{
+    struct io_timer *timer = calloc(1, sizeof *timer);
+
+    if (!timer)
+        return HELIO_E_MEMORY;
+    uv_timer_init(&loop->uv, &timer->uv);
+    timer->fn = fn;
+    timer->context = context;
+    *out = timer;
+    return HELIO_OK;
+}
+
+void io_timer_set(struct io_timer *timer, uint64_t milliseconds)
+{
+    /* The loop's clock stands still while callbacks run, and some of them take long. */
+    uv_update_time(timer->uv.loop);
+    uv_timer_start(&timer->uv, on_timer, milliseconds, 0);
+}
+
+void io_timer_stop(struct io_timer *timer)
+{
+    uv_timer_stop(&timer->uv);
+}
+
+void io_timer_free(struct io_timer *timer)
+{
+    if (timer)
+        uv_close((uv_handle_t *)&timer->uv, free_handle);
+}
+
+/* ----------------------------------------------------------------------------------- signals -- */
+
+static const int signal_numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGCONT};
+enum { SIGNAL_COUNT = sizeof signal_numbers / sizeof *signal_numbers };
+
+struct io_signals {
+    uv_signal_t uv[SIGNAL_COUNT];
+    unsigned open;
+    io_signal_fn *fn;
+    void *context;
+};
+
+static void on_signal(uv_signal_t *uv, int number)
+{
+    struct io_signals *signals = uv->data;
+
+    signals->fn(signals->context, number);
+}
+
+static void on_signal_closed(uv_handle_t *handle)
+{
+    struct io_signals *signals = handle->data;
+
+    if (--signals->open == 0)
+        free(signals);
+}
+
+enum helio_err io_signals_new(struct io_signals **out, struct io_loop *loop, io_signal_fn *fn,
+                              void *context)
+{
+    struct io_signals *signals = calloc(1, sizeof *signals);
+
+    if (!signals)
+        return HELIO_E_MEMORY;
+    signals->fn = fn;
+    signals->context = context;
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_t *uv = &signals->uv[i];
+
+        if (uv_signal_init(&loop->uv, uv))
+            break;
+        uv->data = signals;
+        signals->open++;
+        uv_signal_start(uv, on_signal, signal_numbers[i]);
+        /* Waiting for a signal alone is no reason to stay. */
+        uv_unref((uv_handle_t *)uv);
+    }
+    if (signals->open < SIGNAL_COUNT) {
+        if (signals->open == 0)
+            free(signals);
+        else
+            io_signals_free(signals);
+        return HELIO_E_SYSTEM;
+    }
+    *out = signals;
+    return HELIO_OK;
+}
+
+void io_signals_free(struct io_signals *signals)
+{
+    if (!signals)
+        return;
+    for (unsigned i = 0, n = signals->open; i < n; i++)
+        uv_close((uv_handle_t *)&signals->uv[i], on_signal_closed);
+}
+
+/* -------------------------------------------------------------------------------------- poll -- */
+
+struct io_poll {
+    uv_poll_t uv;
+    io_fn *fn;
+    void *context;
+};
+
+static void on_poll(uv_poll_t *uv, int status, int events)
+{
+    struct io_poll *poll = (struct io_poll *)uv;
+
+    (void)status;
+    (void)events;
+    poll->fn(poll->context);
+}
+
+enum helio_err io_poll_new(struct io_poll **out, struct io_loop *loop, int fd, io_fn *fn,
+                           void *context)
+{
+    int flags = fcntl(fd, F_GETFL);
+    struct io_poll *poll = calloc(1, sizeof *poll);
+
+    if (!poll)
+        return HELIO_E_MEMORY;
+    if (uv_poll_init(&loop->uv, &poll->uv, fd)) {
+        free(poll);
+        return HELIO_E_SYSTEM;
+    }
+    /* libuv has set O_NONBLOCK; the terminal belongs to others, too, and they do not expect it. */
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags);
+    poll->fn = fn;
+    poll->context = context;
+    uv_poll_start(&poll->uv, UV_READABLE, on_poll);
+    *out = poll;
+    return HELIO_OK;
+}
+
+void io_poll_free(struct io_poll *poll)
+{
+    if (poll)
+        uv_close((uv_handle_t *)&poll->uv, free_handle);
+}

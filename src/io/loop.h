@@ -1,0 +1,42 @@
+/*
+ * loop.h: what the files of this room share; the only header that shows libuv.
+ *
+ * The loop owns one buffer for reading from sockets.  A read callback has used it up before it
+ * returns, so all lines share it and an idle line costs no memory for reading.
+ */
+#ifndef HELIO_IO_LOOP_H
+#define HELIO_IO_LOOP_H
+
+#include <uv.h>
+
+#include "io/io.h"
+
+enum { LOOP_READ_SIZE = 256 * 1024 };
+
+struct io_loop {
+    uv_loop_t uv;
+    unsigned resolving; /* name look-ups that still run in a thread and cannot be called off */
+    uint8_t read_buffer[LOOP_READ_SIZE];
+};
+
+struct io_stream {
+    uv_tcp_t tcp;
+    uv_connect_t connect; /* here, because libuv looks at it until the stream is closed */
+    struct io_loop *loop;
+    void *owner; /* whose the callbacks on tcp are, while it is not a plain stream */
+    char name[IO_NAME_SIZE];
+};
+
+/* A new unconnected stream. */
+HELIO_MUST_CHECK enum helio_err stream_new(struct io_stream **out, struct io_loop *loop);
+/* ADDRESS:PORT or [ADDRESS]:PORT. */
+void address_format(const struct sockaddr *address, char *out, size_t cap);
+/* What to call an error of libuv's. */
+enum io_fault fault_of(int uv_error);
+/* Adds "WHERE what" to the report's detail and keeps the most telling fault. */
+void report_add(struct io_report *report, const char *where, enum io_fault fault);
+
+/* Frees data after uv_close; for handles that stand first in their struct. */
+void free_handle(uv_handle_t *handle);
+
+#endif
