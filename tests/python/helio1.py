@@ -526,10 +526,11 @@ class Session:
     # Frames in
 
     def _step(self):
+        require(not (self.input and self.peer_closed), "frame: after close")
         if len(self.input) < 4:
             return False
         kind, length = self.input[0], int.from_bytes(self.input[1:4], "big")
-        require(kind in ALLOWED[self.role, self.state] and not self.peer_closed, "frame: type %d in state %s" % (kind, self.state))
+        require(kind in ALLOWED[self.role, self.state], "frame: type %d in state %s" % (kind, self.state))
         low, high = BODY_RANGE[kind]
         require(low <= length <= high, "frame: length")
         if kind == HELLO and len(self.input) > 4 and self.input[4] != 1:

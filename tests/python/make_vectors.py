@@ -1,0 +1,334 @@
+#!/usr/bin/python3
+"""Writes ../vectors/helio1.json: whole helio/1 sessions with every input and every byte on the wire, from the Python station.
+
+Run it again only when the wire changes; without a change it writes the same bytes (test_helio1.py checks that).  How a case is read:
+
+    I, R      a station: key file, name and service (hex), suites, draws (hex, what its random calls give, in order).
+              "engine": false is a station that is not run: what it says is in the steps.
+    steps     in order; each is one of
+      start                         I sends HELLO
+      wire    from, frames          all that this station has to send now is exactly these frames (hex); they are delivered
+              from, size, sha256    the same for bulk: how many bytes, and their hash
+              deliver               what is delivered in their place (hex), where an attacker is at work
+      event   at, event, ...        what the station reports, in order: peer (fingerprint, and at R name and service), waiting, open (at I name),
+                                    data, message, pong (each with data, or size and sha256), closed
+      trust   at                    the answer to peer: yes
+      refuse  at, reason            the answer to peer: no (at I: LEAVE)
+      wait    at                    the answer to peer: later (only at R; trust or refuse follows)
+      send    at, kind, data        kind message, data or ping; "fill": n in place of data is n bytes, the i-th being i mod 251
+      close   at
+      fail    at                    the station gives up for a reason of its own
+      export  label, context, out   both stations export this
+      end     at, why               the session is over there: done, untrusted (it refused), refused (with reason), returning (LEAVE 5 came), no-common,
+                                    violation, alert (authenticated), alert-clear
+    values    intermediate values (hex): h_t1, h_t2, h_t3 are H(T1) ...; the rest are named as in protocol.md 4.3; last traffic secrets
+              and epochs are those when the case ends
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+
+import helio1
+from helio1 import ASK, SUITES, Identity, Session, Violation
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent / "vectors"
+KEYS = {letter: "test-only-%s-%d.pem" % (letter, bits) for letter, bits in (("a", 2048), ("b", 2048), ("c", 3072), ("d", 2049))}
+IDEA, CHACHA, AES = SUITES
+SMALL = 512  # content and frames longer than this stand as size and hash
+
+
+def fill(n):
+    return (bytes(range(251)) * (n // 251 + 1))[:n]
+
+
+def described(data):
+    if len(data) <= SMALL:
+        return {"data": data.hex()}
+    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def frames(data):
+    out = []
+    while data:
+        n = 4 + int.from_bytes(data[1:4], "big")
+        out.append(data[:n])
+        data = data[n:]
+    return out
+
+
+class Draws:
+    """SHA-256 over a seed and a counter, and a record of what was drawn."""
+
+    def __init__(self, seed):
+        self.seed, self.log = seed.encode(), []
+
+    def __call__(self, n):
+        assert n == 32
+        self.log.append(hashlib.sha256(self.seed + b" %d" % len(self.log)).digest())
+        return self.log[-1]
+
+
+class Case:
+    """Runs a session and writes down what was done and seen."""
+
+    def __init__(self, name, suites=(CHACHA,), r_suites=tuple(SUITES), keys="ab", names=("alice", "bob"), service="line", i_verdict=0,
+                 r_verdict=0, engines="IR"):
+        self.name, self.steps, self.verdict, self.engines, self.over = name, [], {"I": i_verdict, "R": r_verdict}, engines, set()
+        self.config, self.sessions, self.draws = {}, {}, {}
+        for role, key, own, allowed in zip("IR", keys, names, (suites, r_suites)):
+            draws = self.draws[role] = Draws("%s %s" % (name, role))
+            identity = Identity.load(ROOT / "keys" / KEYS[key])
+            asked = service.encode() if role == "I" else b""
+            self.config[role] = {"key": KEYS[key], "name": own.encode().hex(), "service": asked.hex(), "suites": list(allowed)}
+            self.sessions[role] = Session(role, identity, draws, own.encode(), asked, allowed, lambda *_, role=role: self.verdict[role])
+
+    def step(self, do, **what):
+        self.steps.append({"do": do, **what})
+
+    def start(self):
+        self.step("start")
+        self.sessions["I"].start()
+        return self
+
+    def handshake(self):
+        return self.start().pump()
+
+    def wire(self, role, deliver=None):
+        data = self.sessions[role].pull()
+        if len(data) > 4096:
+            self.step("wire", **{"from": role}, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        else:
+            self.step("wire", **{"from": role}, frames=[f.hex() for f in frames(data)])
+        if deliver:
+            data = deliver(data)
+            self.steps[-1]["deliver"] = data.hex()
+        self.deliver("R" if role == "I" else "I", data)
+
+    def deliver(self, role, data):
+        if role not in self.engines:
+            return
+        try:
+            self.sessions[role].feed(data)
+        except Violation:
+            pass
+        self.report(role)
+
+    def pump(self):
+        while any(s.output for s in self.sessions.values()):
+            for role, session in self.sessions.items():
+                if session.output:
+                    self.wire(role)
+        return self
+
+    def report(self, role):
+        """Turns what the Python session says into the steps of the vectors."""
+        session = self.sessions[role]
+        while session.events:
+            kind, *rest = session.events.pop(0)
+            if kind == "peer":
+                claims = {} if role == "I" else {"name": rest[1].hex(), "service": rest[2].hex()}
+                self.step("event", at=role, event="peer", fingerprint=helio1.fingerprint(rest[0]), **claims)
+                self.decide(role)
+            elif kind == "wait" and role == "I":
+                self.step("event", at=role, event="waiting")
+            elif kind == "open":
+                self.step("event", at=role, event="open", **({"name": session.peer_name.hex()} if role == "I" else {}))
+            elif kind in ("data", "message", "pong"):
+                self.step("event", at=role, event=kind, **described(rest[0]))
+            elif kind == "close":
+                self.step("event", at=role, event="closed")
+            elif kind in ("refused", "left", "alert"):
+                self.reason = rest[0]
+            elif kind == "end":
+                self.end(role, rest[0])
+
+    def decide(self, role):
+        verdict = self.verdict[role]
+        if verdict == 0:
+            self.step("trust", at=role)
+        elif verdict != ASK:
+            self.step("refuse", at=role, reason=verdict)
+        elif role == "I":
+            self.step("refuse", at=role, reason=5)
+        else:
+            self.step("wait", at=role)
+
+    def end(self, role, outcome):
+        self.over.add(role)
+        why, reason = outcome, {}
+        if outcome == "left":
+            why = "untrusted" if role == "I" else "returning" if self.reason == 5 else "refused"
+            reason = {"reason": 1} if why == "refused" else {}
+        elif outcome == "refused":
+            why, reason = ("refused", {"reason": self.reason}) if role == "I" else ("untrusted", {})
+        elif outcome == "alert" and self.sessions[role].state != "open":
+            why = "no-common" if self.reason == 2 else "alert-clear"
+        elif outcome == "failed":
+            return  # the step before says so
+        self.step("end", at=role, why=why, **reason)
+
+    def answer(self, reason):
+        self.step("refuse", at="R", reason=reason) if reason else self.step("trust", at="R")
+        self.sessions["R"].answer(reason)
+        self.report("R")
+        return self.pump()
+
+    def send(self, role, kind, data, pump=True, filled=False):
+        self.step("send", at=role, kind=kind, **({"fill": len(data)} if filled else {"data": data.hex()}))
+        session = self.sessions[role]
+        session.ping(data) if kind == "ping" else session.send(data, kind)
+        return self.pump() if pump else self
+
+    def bulk(self, role, kind, n):
+        return self.send(role, kind, fill(n), filled=True)
+
+    def close(self, role, pump=True):
+        self.step("close", at=role)
+        self.sessions[role].close()
+        self.report(role)
+        return self.pump() if pump else self
+
+    def fail(self, role):
+        self.step("fail", at=role)
+        self.sessions[role].fail()
+        self.report(role)
+        return self.pump()
+
+    def export(self, label, context, n):
+        out = {s.export(label.encode(), context, n) for s in self.sessions.values()}
+        assert len(out) == 1
+        self.step("export", label=label, context=context.hex(), out=out.pop().hex())
+        return self
+
+    def done(self):
+        """The case as it goes into the file."""
+        assert self.over or self.name.endswith("cut") or any(s["do"] == "fail" for s in self.steps), self.name
+        values = {}
+        for role in self.engines:
+            session = self.sessions[role]
+            for name, value in session.values.items():
+                assert values.setdefault(name, value.hex()) == value.hex() or "tampered" in self.name, (self.name, name)
+            if session.sender:
+                letter = role.lower()
+                values[letter + "_traffic_last"], values[letter + "_epoch"] = session.sender.secret.hex(), session.sender.epoch
+            self.config[role]["draws"] = [d.hex() for d in self.draws[role].log]
+        for role in "IR":
+            if role not in self.engines:
+                self.config[role] = {"engine": False}
+        return {"name": self.name, **self.config, "steps": self.steps, "values": values}
+
+
+def whole(case):
+    case.handshake()
+    case.export("test", b"", 32).export("another label", b"context", 64)
+    case.send("I", "message", b"hello").send("R", "message", "grüß dich".encode()).send("I", "message", b"")
+    for n in (7, 8, 9, 100, 200):
+        case.bulk("R", "message", n)
+    case.send("I", "data", b"stream\0\0").send("I", "data", b"beginning, ", pump=False).send("I", "message", b"end")
+    case.send("I", "ping", b"are you there").send("R", "ping", b"")
+    case.bulk("I", "data", 65536).bulk("I", "message", 65536)
+    return case.close("I").send("R", "message", b"still talking").send("R", "data", b"\0").close("R").done()
+
+
+def epochs(case):
+    """16 records of 65537 bytes of plaintext bring 131152 blocks of 131072; 26215 would be needed of the smallest."""
+    case.handshake()
+    for _ in range(17):
+        case.bulk("I", "data", 65536)
+    case.send("I", "message", b"in epoch 1")
+    for _ in range(32):
+        case.bulk("R", "message", 65536)
+    case.send("R", "data", b"in epoch 2").send("R", "ping", b"and the pong in epoch 1")
+    return case.close("R").close("I").done()
+
+
+def flip(at):
+    return lambda data: data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+def tampered(name, after, at):
+    """One bit of the frame numbered `after` (0: HELLO) is changed on the way."""
+    case = Case("tampered " + name)
+    case.start()
+    for n, role in enumerate("IRIR"[:after]):
+        case.wire(role)
+    case.wire("IRIR"[after], deliver=flip(at))
+    return case.pump().done()
+
+
+def tampered_record(at):
+    case = Case("tampered record", suites=[IDEA]).handshake()
+    case.send("I", "message", b"before").send("I", "message", b"altered", pump=False)
+    case.wire("I", deliver=flip(at))
+    return case.pump().done()
+
+
+def spoken(name, said):
+    """A peer that is no engine says these bytes to a responder."""
+    case = Case(name, engines="R")
+    case.step("wire", **{"from": "I"}, frames=[said.hex()])
+    case.deliver("R", said)
+    return case.pump().done()
+
+
+def hello(version, suites, share):
+    body = bytes([version]) + bytes(range(32)) + bytes([len(suites)]) + b"".join(map(helio1.u16, suites)) + helio1.opaque16(share)
+    return helio1.header(helio1.HELLO, len(body)) + body
+
+
+def together():
+    """ACCEPT and the first records in one go, and both close at once."""
+    case = Case("records behind ACCEPT", suites=[AES])
+    case.start()
+    for role in "IRI":
+        case.wire(role)
+    case.send("R", "message", b"first", pump=False).close("R", pump=False).pump()
+    return case.close("I").done()
+
+
+def cases():
+    for suite in SUITES:
+        yield whole(Case(SUITES[suite][0], suites=[suite], r_suites=[suite]))
+    yield whole(Case("keys of 3072 and 2049 bits, long names", suites=[AES], keys="cd", names=("ü" * 32, "n" * 64), service="s" * 64))
+    yield whole(Case("oneself, no names", suites=list(SUITES), keys="aa", names=("", ""), service=""))
+    yield Case("the initiator's order counts", suites=[AES, CHACHA, IDEA], r_suites=[IDEA, CHACHA]).handshake().close("I").close("R").done()
+    yield together()
+    for suite in SUITES:
+        yield epochs(Case("epochs, " + SUITES[suite][0], suites=[suite]))
+    yield Case("the initiator does not trust", i_verdict=1).handshake().done()
+    yield Case("the initiator asks its user", i_verdict=ASK).handshake().done()
+    for reason in (1, 2, 3, 4):
+        yield Case("refused, reason %d" % reason, r_verdict=reason, suites=[IDEA]).handshake().done()
+    yield Case("wait, then accepted", r_verdict=ASK).handshake().answer(0).send("I", "message", b"thanks").close("I").close("R").done()
+    yield Case("wait, then refused", r_verdict=ASK).handshake().answer(4).done()
+    yield Case("no suite in common", suites=[IDEA], r_suites=[AES]).handshake().done()
+    yield spoken("version 2", hello(2, [IDEA], b"\x09" + bytes(31)))
+    yield spoken("another key exchange", hello(1, [0x0201], b"\x09" + bytes(200)))
+    yield spoken("two key exchanges", hello(1, [IDEA, 0x0201], b"\x09" + bytes(31)))
+    yield spoken("a share of low order", hello(1, [IDEA], b"\x01" + bytes(31)))
+    yield tampered("HELLO", 0, 10)
+    yield tampered("REPLY", 1, 600)
+    yield tampered("AUTH", 2, 600)
+    yield tampered("ACCEPT", 3, 8)
+    yield tampered_record(6)
+    yield Case("a failure of its own").handshake().send("I", "data", b"up to here").fail("R").done()
+
+
+def text():
+    about = "helio/1, whole sessions; written by tests/python/make_vectors.py, whose opening comment says how to read this"
+    body = ",\n".join(one(case) for case in cases())
+    return '{"about": %s,\n"cases": [\n%s\n]}\n' % (json.dumps(about), body)
+
+
+def one(case):
+    """A case with one step a line: long enough to be small, short enough to diff."""
+    head = ",\n ".join("%s: %s" % (json.dumps(k), json.dumps(v)) for k, v in case.items() if k != "steps")
+    steps = ",\n  ".join(json.dumps(s) for s in case["steps"])
+    return '{%s,\n "steps": [\n  %s]}' % (head, steps)
+
+
+if __name__ == "__main__":
+    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "helio1.json"
+    target.write_text(text())
