@@ -316,7 +316,7 @@ static void only_files_that_no_other_may_write_are_read(void **state)
 static int load_as_nobody(const char *path)
 {
     pid_t pid = fork();
-    int status;
+    int status = 0;
 
     if (pid == 0) {
         helio_known *known;
