@@ -152,6 +152,8 @@ void say_json_string(FILE *f, const char *text)
 
         if (!utf8)
             fprintf(f, "\\\\x%02x", *p);
+        else if (code == '\n')
+            fputs("\\n", f);
         else if (!shown) /* all that is not shown lies below U+10000 */
             fprintf(f, "\\u%04" PRIx32, code);
         else if (*p == '"' || *p == '\\')

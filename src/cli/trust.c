@@ -192,22 +192,3 @@ void trust_question(const struct trust_case *c, char *out, size_t cap)
              c->role == HELIO_INITIATOR ? shown : "", c->role == HELIO_INITIATOR ? ")" : "",
              c->peer->bits, fingerprint);
 }
-
-enum trust_reply trust_read_reply(const struct trust_case *c, const char *line)
-{
-    char fingerprint[HELIO_FINGERPRINT_TEXT];
-    size_t n;
-
-    helio_fingerprint_format(&c->peer->fingerprint, fingerprint);
-    line += strspn(line, " \t\r");
-    n = strcspn(line, " \t\r\n");
-    if (line[n + strspn(line + n, " \t\r\n")] != '\0')
-        return TRUST_AGAIN;
-    if (n == 3 && strncasecmp(line, "yes", n) == 0)
-        return TRUST_YES;
-    if (n == 2 && strncasecmp(line, "no", n) == 0)
-        return TRUST_NO;
-    if (n == strlen(fingerprint) && strncmp(line, fingerprint, n) == 0)
-        return TRUST_YES;
-    return TRUST_AGAIN;
-}

@@ -95,3 +95,22 @@ struct trust_decision trust_decide(const struct trust_case *c)
         return changed(by_name);
     return decide_unknown(c);
 }
+
+enum trust_reply trust_read_reply(const struct trust_case *c, const char *line)
+{
+    char fingerprint[HELIO_FINGERPRINT_TEXT];
+    size_t n;
+
+    helio_fingerprint_format(&c->peer->fingerprint, fingerprint);
+    line += strspn(line, " \t\r");
+    n = strcspn(line, " \t\r\n");
+    if (line[n + strspn(line + n, " \t\r\n")] != '\0')
+        return TRUST_AGAIN;
+    if (n == 3 && strncasecmp(line, "yes", n) == 0)
+        return TRUST_YES;
+    if (n == 2 && strncasecmp(line, "no", n) == 0)
+        return TRUST_NO;
+    if (n == strlen(fingerprint) && strncmp(line, fingerprint, n) == 0)
+        return TRUST_YES;
+    return TRUST_AGAIN;
+}
