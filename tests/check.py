@@ -50,7 +50,7 @@ def check(name, directory, compilers, setup_options, test_options):
     good = run(["meson", "test", "-C", directory, "--no-rebuild", "--print-errorlogs", *test_options], env)
     total = Count()
     for program, count in count_log(log) if log.exists() else []:
-        print(f"  {name:10} {program:24} {count}")
+        print(f"  {name:10} {program.split(' / ')[-1]:16} {count}")
         total += count
     if not good and total.failed == 0:
         print(f"{name}: meson test FAILED, but no test in its log did")
