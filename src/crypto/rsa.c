@@ -134,15 +134,26 @@ static bool is_rsa_encryption(const uint8_t *der, size_t n)
     return algorithm && memcmp(algorithm, rsa_encryption, sizeof rsa_encryption) == 0;
 }
 
+/* One key, one encoding: else it would have many fingerprints, and BER's negative numbers pass. */
+static bool is_canonical(const EVP_PKEY *pkey, const uint8_t *der, size_t n)
+{
+    unsigned char *again = NULL;
+    int again_n = i2d_PUBKEY(pkey, &again);
+    bool same = again_n > 0 && (size_t)again_n == n && memcmp(again, der, n) == 0;
+
+    OPENSSL_free(again);
+    return same;
+}
+
 enum helio_err rsa_read_public(EVP_PKEY **out, const uint8_t *der, size_t n)
 {
-    const unsigned char *end = der;
+    const unsigned char *at = der;
 
     *out = NULL;
     if (n > RSA_PUBLIC_DER_MAX || !is_rsa_encryption(der, n))
         return HELIO_E_KEY;
-    EVP_PKEY *pkey = d2i_PUBKEY_ex(NULL, &end, (long)n, NULL, NULL);
-    enum helio_err err = crypto_result(pkey && end == der + n, HELIO_E_KEY);
+    EVP_PKEY *pkey = d2i_PUBKEY_ex(NULL, &at, (long)n, NULL, NULL);
+    enum helio_err err = crypto_result(pkey && is_canonical(pkey, der, n), HELIO_E_KEY);
 
     if (err == HELIO_OK)
         *out = pkey;
@@ -151,37 +162,18 @@ enum helio_err rsa_read_public(EVP_PKEY **out, const uint8_t *der, size_t n)
     return err;
 }
 
-/* What costs nothing to see comes first. */
-static bool looks_like_station(const uint8_t *der, size_t n)
-{
-    return n >= PUBLIC_DER_MIN && n <= RSA_PUBLIC_DER_MAX &&
-           memcmp(der + n - sizeof exponent_der, exponent_der, sizeof exponent_der) == 0;
-}
-
 enum helio_err rsa_from_public_der(struct rsa_key **out, const uint8_t *der, size_t n)
 {
     EVP_PKEY *pkey;
-    struct rsa_key *key = NULL;
-    uint8_t again[RSA_PUBLIC_DER_MAX];
-    size_t again_n;
 
     *out = NULL;
-    if (!looks_like_station(der, n))
+    /* What costs nothing to see comes first. */
+    if (n < PUBLIC_DER_MIN ||
+        memcmp(der + n - sizeof exponent_der, exponent_der, sizeof exponent_der) != 0)
         return HELIO_E_KEY;
     enum helio_err err = rsa_read_public(&pkey, der, n);
-    if (err == HELIO_OK)
-        err = rsa_adopt(&key, pkey, &rsa_rule_station);
-    if (err == HELIO_OK)
-        err = rsa_public_der(key, again, &again_n);
-    /* One key, one encoding: else it would have many fingerprints. */
-    if (err == HELIO_OK && (again_n != n || memcmp(again, der, n) != 0))
-        err = HELIO_E_KEY;
-    if (err != HELIO_OK) {
-        rsa_free(key);
-        return err;
-    }
-    *out = key;
-    return HELIO_OK;
+
+    return err == HELIO_OK ? rsa_adopt(out, pkey, &rsa_rule_station) : err;
 }
 
 enum helio_err rsa_public_der(const struct rsa_key *key, uint8_t out[RSA_PUBLIC_DER_MAX], size_t *n)

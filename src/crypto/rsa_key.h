@@ -33,7 +33,7 @@ HELIO_MUST_CHECK enum helio_err rsa_adopt(struct rsa_key **out, struct evp_pkey_
                                           const struct rsa_rule *rule);
 /* A fresh pair of so many bits and e = 65537, not looked at yet. */
 HELIO_MUST_CHECK enum helio_err rsa_draw(struct evp_pkey_st **out, unsigned bits);
-/* Reads a SubjectPublicKeyInfo that ends at der + n and is of rsaEncryption; else HELIO_E_KEY. */
+/* Reads a canonical SubjectPublicKeyInfo of rsaEncryption, der[0..n) whole; else HELIO_E_KEY. */
 HELIO_MUST_CHECK enum helio_err rsa_read_public(struct evp_pkey_st **out, const uint8_t *der,
                                                 size_t n);
 
