@@ -48,7 +48,8 @@ static enum helio_err talk(helio_session *s, int fd, const helio_fingerprint *fr
         }
         size_t used = 0;
         err = n > 0 ? helio_session_feed(s, in + at, n - at, &used) : helio_session_eof(s);
-        at += used; /* the session keeps err; helio_session_next says it */
+        if (!err) /* else the session keeps it, and helio_session_next says it */
+            at += used;
     }
 }
 
