@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,19 @@ static void close_keeping_errno(int fd)
     if (fd >= 0)
         close(fd);
     errno = saved;
+}
+
+/* p[0..n) followed by tail, or NULL.  All strings here are made by this, so by malloc alone. */
+static char *join(const char *p, size_t n, const char *tail)
+{
+    size_t tail_n = strlen(tail);
+    char *s = malloc(n + tail_n + 1);
+
+    if (!s)
+        return NULL;
+    memcpy(s, p, n);
+    memcpy(s + n, tail, tail_n + 1);
+    return s;
 }
 
 /* -- reading -- */
@@ -97,7 +111,7 @@ static enum helio_err open_directory_of(const char *path, int *dir)
 {
     size_t n = (size_t)(last_part(path) - path);
     /* The slash stays: "/x" stands in "/", and opening "a/" is opening "a". */
-    char *name = n > 0 ? strndup(path, n) : strdup(".");
+    char *name = join(path, n, n > 0 ? "" : ".");
 
     if (!name)
         return HELIO_E_MEMORY;
@@ -235,26 +249,27 @@ out:
 
 enum helio_err file_resolve(const char *path, char **out)
 {
+    char real[PATH_MAX];
     struct stat st;
 
-    *out = realpath(path, NULL);
-    if (*out)
-        return HELIO_OK;
-    if (errno != ENOENT)
+    *out = NULL;
+    if (realpath(path, real)) {
+        path = real;
+    } else if (errno != ENOENT) {
         return HELIO_E_SYSTEM;
-    if (lstat(path, &st) == 0) {
+    } else if (lstat(path, &st) == 0) {
         errno = ENOENT;
         return HELIO_E_SYSTEM;
     }
-    *out = strdup(path);
+    *out = join(path, strlen(path), "");
     return *out ? HELIO_OK : HELIO_E_MEMORY;
 }
 
 static enum helio_err open_lock(const char *path, int *fd)
 {
-    char *name;
+    char *name = join(path, strlen(path), ".lock");
 
-    if (asprintf(&name, "%s.lock", path) < 0)
+    if (!name)
         return HELIO_E_MEMORY;
     *fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
     free(name);

