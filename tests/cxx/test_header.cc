@@ -25,7 +25,8 @@ int main()
     // helio/1 without an identity is refused, which takes the session engine to be linked.
     enum helio_err err = helio_session_new(&session, &config, HELIO_INITIATOR);
     if (err != HELIO_E_ARGUMENT) {
-        std::printf("expected %s, seen %s\n", helio_strerror(HELIO_E_ARGUMENT), helio_strerror(err));
+        std::printf("expected %s, seen %s\n", helio_strerror(HELIO_E_ARGUMENT),
+                    helio_strerror(err));
         return 1;
     }
     return 0;
