@@ -12,6 +12,7 @@
  *
  * Cost: n log n in the size of the file, whatever it holds, for reading, and so for changing.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -68,9 +69,10 @@ static struct stretch next_field(struct stretch *rest)
     return field;
 }
 
-/* The line at the front of rest, without its ending, which is cut off as well. */
+/* The line at the front of rest (not empty), without its ending, which is cut off as well. */
 static struct stretch next_line(struct stretch *rest)
 {
+    assert(rest->p && rest->n > 0);
     char *end = memchr(rest->p, '\n', rest->n);
     struct stretch line = {rest->p, end ? (size_t)(end - rest->p) : rest->n};
     size_t taken = end ? line.n + 1 : line.n;
@@ -173,10 +175,13 @@ static enum helio_err parse(helio_known *known, unsigned *bad_line)
     for (unsigned number = 1; rest.n > 0 && bad == 0; number++) {
         helio_station station = {.line = number};
 
-        if (!read_line(next_line(&rest), &station))
+        if (!read_line(next_line(&rest), &station)) {
             bad = number;
-        else if (station.name && (err = list_append(known, &station)))
-            return err;
+        } else if (station.name) {
+            err = list_append(known, &station);
+            if (err)
+                return err;
+        }
     }
     err = sort_by_name(known);
     if (err)
