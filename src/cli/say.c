@@ -69,7 +69,7 @@ static size_t next_piece(const uint8_t *p, size_t n, uint32_t *code, bool *utf8,
 char *say_quoted(char *out, size_t cap, const void *bytes, size_t n)
 {
     const uint8_t *p = bytes;
-    size_t used = 0;
+    size_t used = 0, cut = 0; /* cut: the end of the last piece that leaves room for "..." */
 
     while (n > 0) {
         uint32_t code;
@@ -77,10 +77,9 @@ char *say_quoted(char *out, size_t cap, const void *bytes, size_t n)
         size_t taken = next_piece(p, n, &code, &utf8, &shown);
         size_t needed = shown ? taken : 4 * taken;
 
-        /* Room for the piece, and behind it for "..." unless it is the last one. */
-        if (needed > cap - used - 1 || (taken < n && needed + 3 > cap - used - 1)) {
-            memcpy(out + used, "...", 3);
-            used += 3;
+        if (needed >= cap - used) {
+            memcpy(out + cut, "...", 3);
+            used = cut + 3;
             break;
         }
         if (shown)
@@ -89,6 +88,8 @@ char *say_quoted(char *out, size_t cap, const void *bytes, size_t n)
             for (size_t i = 0; i < taken; i++)
                 snprintf(out + used + 4 * i, 5, "\\x%02x", p[i]);
         used += needed;
+        if (used + 3 < cap)
+            cut = used;
         p += taken;
         n -= taken;
     }
