@@ -30,6 +30,16 @@ static const struct verb verbs[] = {
      "  helio trust add NAME FINGERPRINT   know a station by that name\n"
      "  helio trust remove NAME            forget it\n",
      0, 3, verb_trust},
+    {"listen", VERB_LISTEN, "[HOST:]PORT", "wait for one station, talk, leave",
+     "Waits for a station to call, talks to it, and leaves with the status of the line.  At a\n"
+     "terminal this is a chat; with stdin or stdout redirected it is a pipe.  Port 0 takes any\n"
+     "free port.  The command for the other side is printed.\n",
+     1, 1, verb_listen},
+    {"connect", VERB_CONNECT, "HOST:PORT", "call a station",
+     "Calls a station that listens, talks to it, and leaves with the status of the line.  At a\n"
+     "terminal this is a chat; with stdin or stdout redirected it is a pipe.  An IPv6 address\n"
+     "goes in brackets: [::1]:4000.\n",
+     1, 1, verb_connect},
 };
 
 /*

@@ -423,9 +423,10 @@ enum helio_err io_listener_new(struct io_listener **out, struct io_loop *loop,
     struct io_listener *listener = calloc(1, sizeof *listener);
 
     *out = NULL;
-    *report = (struct io_report){0};
+    *report = (struct io_report){.fault = IO_FAULT_SYSTEM};
     if (!listener)
         return HELIO_E_MEMORY;
+    report->fault = IO_FAULT_NONE;
     listener->loop = loop;
     listener->port = place->port;
     listener->fn = fn;
