@@ -1,5 +1,5 @@
 /*
- * The sessions of tests/vectors/helio1.json, which an independent station wrote (what a step means
+ * The sessions of tests/vectors/helio1*.json, which an independent station wrote (what a step means
  * stands at the top of tests/python/make_vectors.py).  Our engine gets the same inputs and the same
  * randomness, in both roles, and has to say the same bytes and report the same events; then all of
  * it again with the input coming one byte at a time.
@@ -537,39 +537,59 @@ static int leave(void **state)
     return scratch_leave(state);
 }
 
+static const char *const files[] = {"helio1.json", "helio1-peers.json"};
+enum { FILES = sizeof files / sizeof *files };
+
 static struct run runs[2 * CASES_MAX];
 static struct CMUnitTest tests[2 * CASES_MAX]; /* cmocka passes over the empty ones */
+static size_t tests_n;
 
-static void list_tests(struct json_object *cases)
+static void add_test(struct json_object *file_case, size_t chunk)
 {
-    for (size_t i = 0; i < 2 * json_object_array_length(cases); i++) {
-        struct run *run = &runs[i];
+    struct run *run = &runs[tests_n];
 
-        run->file_case = json_object_array_get_idx(cases, i / 2);
-        run->chunk = i % 2;
-        snprintf(run->name, sizeof run->name, "%s%s", get_text(run->file_case, "name"),
-                 run->chunk ? ", a byte at a time" : "");
-        tests[i] = (struct CMUnitTest){run->name, one_case, NULL, free_sessions, run};
+    run->file_case = file_case;
+    run->chunk = chunk;
+    snprintf(run->name, sizeof run->name, "%s%s", get_text(file_case, "name"),
+             chunk ? ", a byte at a time" : "");
+    tests[tests_n++] = (struct CMUnitTest){run->name, one_case, NULL, free_sessions, run};
+}
+
+/* NULL when the file is not as it should be. */
+static struct json_object *add_file(const char *name)
+{
+    char path[sizeof root + 64];
+    struct json_object *file, *cases = NULL;
+
+    snprintf(path, sizeof path, "%s/tests/vectors/%s", root, name);
+    file = json_object_from_file(path);
+    size_t n = file && json_object_object_get_ex(file, "cases", &cases)
+                   ? json_object_array_length(cases)
+                   : 0;
+    if (n == 0 || n > CASES_MAX - tests_n / 2) {
+        fprintf(stderr, "%s: cannot be read, or has no cases, or too many\n", path);
+        json_object_put(file);
+        return NULL;
     }
+    for (size_t i = 0; i < 2 * n; i++)
+        add_test(json_object_array_get_idx(cases, i / 2), i % 2);
+    return file;
 }
 
 int main(void)
 {
     const char *source = getenv("HELIO_SOURCE_ROOT");
-    char path[sizeof root + 64];
-    struct json_object *file, *cases;
+    struct json_object *loaded[FILES] = {NULL};
+    int failed = 0;
 
     snprintf(root, sizeof root, "%s", source ? source : ".");
-    snprintf(path, sizeof path, "%s/tests/vectors/helio1.json", root);
-    file = json_object_from_file(path);
-    if (!file || !json_object_object_get_ex(file, "cases", &cases) ||
-        json_object_array_length(cases) == 0 || json_object_array_length(cases) > CASES_MAX) {
-        fprintf(stderr, "%s: cannot be read, or has no cases, or too many\n", path);
-        json_object_put(file);
-        return EXIT_FAILURE;
+    for (size_t i = 0; i < FILES; i++) {
+        loaded[i] = add_file(files[i]);
+        failed |= loaded[i] == NULL;
     }
-    list_tests(cases);
-    int failed = cmocka_run_group_tests_name("vectors", tests, scratch_enter, leave);
-    json_object_put(file);
+    if (!failed)
+        failed = cmocka_run_group_tests_name("vectors", tests, scratch_enter, leave);
+    for (size_t i = 0; i < FILES; i++)
+        json_object_put(loaded[i]);
     return failed;
 }
