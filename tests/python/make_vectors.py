@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""Writes ../vectors/helio1.json: whole helio/1 sessions with every input and every byte on the wire, from the Python station.
+"""Writes whole helio/1 sessions, with every input and every byte on the wire, from the Python station.
+
+../vectors/helio1.json has both stations well-behaved (an attacker may sit between them); in ../vectors/helio1-peers.json one of them is
+said by the file: it breaks one rule, or does what is rare and allowed, and the other has to answer as written.
 
 Run it again only when the wire changes; without a change it writes the same bytes (test_helio1.py checks that).  How a case is read:
 
@@ -21,7 +24,7 @@ Run it again only when the wire changes; without a change it writes the same byt
       export  label, context, out   both stations export this
       end     at, why               the session is over there: done, untrusted (it refused), refused (with reason), returning (LEAVE 5 came), no-common,
                                     violation, alert (authenticated), alert-clear
-    values    intermediate values (hex): h_t1, h_t2, h_t3 are H(T1) ...; the rest are named as in protocol.md 4.3; last traffic secrets
+    values    (in helio1-peers.json only the session id) intermediate values (hex): h_t1, h_t2, h_t3 are H(T1) ...; the rest are named as in protocol.md 4.3; last traffic secrets
               and epochs are those when the case ends
 """
 
@@ -34,7 +37,8 @@ import helio1
 from helio1 import ASK, SUITES, Identity, Session, Violation
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "vectors"
-KEYS = {letter: "test-only-%s-%d.pem" % (letter, bits) for letter, bits in (("a", 2048), ("b", 2048), ("c", 3072), ("d", 2049))}
+KEYS = {letter: "test-only-%s-%d.pem" % (letter, bits) for letter, bits in (("a", 2048), ("b", 2048), ("c", 3072), ("d", 2049),
+                                                                          ("e", 1024))}
 IDEA, CHACHA, AES = SUITES
 SMALL = 512  # content and frames longer than this stand as size and hash
 
@@ -74,21 +78,23 @@ class Case:
     """Runs a session and writes down what was done and seen."""
 
     def __init__(self, name, suites=(CHACHA,), r_suites=tuple(SUITES), keys="ab", names=("alice", "bob"), service="line", i_verdict=0,
-                 r_verdict=0, engines="IR"):
+                 r_verdict=0, engines="IR", faults=(None, None)):
         self.name, self.steps, self.verdict, self.engines, self.over = name, [], {"I": i_verdict, "R": r_verdict}, engines, set()
         self.config, self.sessions, self.draws = {}, {}, {}
-        for role, key, own, allowed in zip("IR", keys, names, (suites, r_suites)):
+        for role, key, own, allowed, fault in zip("IR", keys, names, (suites, r_suites), faults):
             draws = self.draws[role] = Draws("%s %s" % (name, role))
-            identity = Identity.load(ROOT / "keys" / KEYS[key])
+            identity = Identity.load(ROOT / "keys" / KEYS[key], lenient=role not in engines)
             asked = service.encode() if role == "I" else b""
             self.config[role] = {"key": KEYS[key], "name": own.encode().hex(), "service": asked.hex(), "suites": list(allowed)}
-            self.sessions[role] = Session(role, identity, draws, own.encode(), asked, allowed, lambda *_, role=role: self.verdict[role])
+            self.sessions[role] = Session(role, identity, draws, own.encode(), asked, allowed, lambda *_, role=role: self.verdict[role],
+                                          fault)
 
     def step(self, do, **what):
         self.steps.append({"do": do, **what})
 
     def start(self):
-        self.step("start")
+        if "I" in self.engines:
+            self.step("start")
         self.sessions["I"].start()
         return self
 
@@ -97,7 +103,7 @@ class Case:
 
     def wire(self, role, deliver=None):
         data = self.sessions[role].pull()
-        if len(data) > 4096:
+        if len(data) > (4096 if self.engines == "IR" else SMALL) and role in self.engines:
             self.step("wire", **{"from": role}, size=len(data), sha256=hashlib.sha256(data).hexdigest())
         else:
             self.step("wire", **{"from": role}, frames=[f.hex() for f in frames(data)])
@@ -107,8 +113,6 @@ class Case:
         self.deliver("R" if role == "I" else "I", data)
 
     def deliver(self, role, data):
-        if role not in self.engines:
-            return
         try:
             self.sessions[role].feed(data)
         except Violation:
@@ -125,6 +129,8 @@ class Case:
     def report(self, role):
         """Turns what the Python session says into the steps of the vectors."""
         session = self.sessions[role]
+        if role not in self.engines:
+            session.events.clear()
         while session.events:
             kind, *rest = session.events.pop(0)
             if kind == "peer":
@@ -135,6 +141,8 @@ class Case:
                 self.step("event", at=role, event="waiting")
             elif kind == "open":
                 self.step("event", at=role, event="open", **({"name": session.peer_name.hex()} if role == "I" else {}))
+            elif kind == "data" and not rest[0]:
+                continue  # nothing to report: a stream does not show where its records end
             elif kind in ("data", "message", "pong"):
                 self.step("event", at=role, event=kind, **described(rest[0]))
             elif kind == "close":
@@ -170,13 +178,15 @@ class Case:
         self.step("end", at=role, why=why, **reason)
 
     def answer(self, reason):
-        self.step("refuse", at="R", reason=reason) if reason else self.step("trust", at="R")
+        if "R" in self.engines:
+            self.step("refuse", at="R", reason=reason) if reason else self.step("trust", at="R")
         self.sessions["R"].answer(reason)
         self.report("R")
         return self.pump()
 
     def send(self, role, kind, data, pump=True, filled=False):
-        self.step("send", at=role, kind=kind, **({"fill": len(data)} if filled else {"data": data.hex()}))
+        if role in self.engines:
+            self.step("send", at=role, kind=kind, **({"fill": len(data)} if filled else {"data": data.hex()}))
         session = self.sessions[role]
         session.ping(data) if kind == "ping" else session.send(data, kind)
         return self.pump() if pump else self
@@ -185,7 +195,8 @@ class Case:
         return self.send(role, kind, fill(n), filled=True)
 
     def close(self, role, pump=True):
-        self.step("close", at=role)
+        if role in self.engines:
+            self.step("close", at=role)
         self.sessions[role].close()
         self.report(role)
         return self.pump() if pump else self
@@ -204,7 +215,7 @@ class Case:
 
     def done(self):
         """The case as it goes into the file."""
-        assert self.over or self.name.endswith("cut") or any(s["do"] == "fail" for s in self.steps), self.name
+        assert self.over >= set(self.engines) or any(s["do"] == "fail" for s in self.steps), self.name
         values = {}
         for role in self.engines:
             session = self.sessions[role]
@@ -217,6 +228,7 @@ class Case:
         for role in "IR":
             if role not in self.engines:
                 self.config[role] = {"engine": False}
+                values = {k: v for k, v in values.items() if k == "session_id"}
         return {"name": self.name, **self.config, "steps": self.steps, "values": values}
 
 
@@ -270,7 +282,8 @@ def spoken(name, said):
     case = Case(name, engines="R")
     case.step("wire", **{"from": "I"}, frames=[said.hex()])
     case.deliver("R", said)
-    return case.pump().done()
+    case.wire("R")
+    return case.done()
 
 
 def hello(version, suites, share):
@@ -316,9 +329,149 @@ def cases():
     yield Case("a failure of its own").handshake().send("I", "data", b"up to here").fail("R").done()
 
 
-def text():
+# Peers that the file plays: one rule broken, or something rare and allowed.
+
+OTHER = {"I": "R", "R": "I"}
+
+
+def peer(name, bad, prepare=lambda session: None, **options):
+    """A handshake with a peer in the role `bad`, which prepare() has tampered with."""
+    case = Case(name, engines=OTHER[bad], **options)
+    prepare(case.sessions[bad])
+    return case.handshake()
+
+
+def says(case, bad, data):
+    """The peer has these bytes to say, whatever they are."""
+    case.sessions[bad].output += data
+    return case.pump()
+
+
+def sealed(case, bad, plain):
+    """The peer says a record with this plaintext, sealed as it should be."""
+    head = helio1.header(helio1.RECORD, len(plain) + 16)
+    return says(case, bad, head + case.sessions[bad].sender.seal(head, plain))
+
+
+def key_as(change):
+    """A key in another encoding, over which the signature is right."""
+    def prepare(session):
+        session.identity.key = change(session.identity.key)
+    return prepare
+
+
+def signs(how):
+    def prepare(session):
+        session.identity.sign = lambda message, salt, own=session.identity: how(own, message, salt)
+    return prepare
+
+
+def raw_signature(own, message, salt):
+    m = int.from_bytes(helio1.emsa_pss(message, salt, own.n.bit_length() - 1), "big")
+    return pow(m, own.d, own.n).to_bytes(helio1.modulus_bytes(own.n), "big")
+
+
+def extra_as(extra):
+    """AUTH or REPLY with another extra, which the confirmation covers."""
+    def prepare(session):
+        proof_size, make_proof = session._proof_size, session._make_proof
+        session._proof_size = lambda _: proof_size(extra)
+        session._make_proof = lambda who, _: make_proof(who, extra)
+    return prepare
+
+
+def longer_by(n):
+    """The proof with n zeros more behind it."""
+    def prepare(session):
+        proof_size, make_proof = session._proof_size, session._make_proof
+        session._proof_size = lambda extra: proof_size(extra) + n
+        session._make_proof = lambda who, extra: make_proof(who, extra) + bytes(n)
+    return prepare
+
+
+PROOFS = {
+    "key without NULL": key_as(lambda k: k[:2] + helio1.u16(len(k) - 6) + k[4:5] + b"\x0b" + k[6:17] + k[19:]),
+    "key with a byte behind it": key_as(lambda k: k + b"\0"),
+    "key with a long length": key_as(lambda k: b"\x30\x83\0" + k[2:]),
+    "key for PSS": key_as(lambda k: k.replace(b"\x01\x01\x01\x05\0", b"\x01\x01\x0a\x05\0")),
+    "salt of 20 bytes": signs(lambda own, message, salt: raw_signature(own, message, salt[:20])),
+    "salt of 33 bytes": signs(lambda own, message, salt: raw_signature(own, message, salt + b"\0")),
+    "signature of the other role": signs(lambda own, message, salt: raw_signature(own, swapped(message), salt)),
+    "a multiple of 512 more": longer_by(512),
+    "not a multiple of 512": longer_by(1),
+}
+AUTH_EXTRAS = {
+    "name of 65 bytes": b"\x41" + b"n" * 65 + b"\0", "name not UTF-8": b"\2\xc0\xaf\0", "name with a surrogate": b"\3\xed\xa0\x80\0",
+    "name with DEL": b"\1\x7f\0", "name with U+009F": b"\2\xc2\x9f\0", "name with U+2028": b"\3\xe2\x80\xa8\0",
+    "name with U+200E": b"\3\xe2\x80\x8e\0", "name with U+2069": b"\3\xe2\x81\xa9\0",
+    "service with a space": b"\0\1 ", "service of 65 bytes": b"\0\x41" + b"s" * 65, "extra with a byte behind it": b"\0\0\0",
+    "extra empty": b"",
+}
+ACCEPTS = {"name cut": b"\0\3ab", "name and more": b"\0\1ab", "name with a newline": b"\0\1\n", "nothing behind 0": b"\0", "no reason": b"\1",
+           "reason 0": b"\1\0", "reason 5": b"\1\5", "refused and more": b"\1\1\0", "wait and more": b"\2\0", "answer 3": b"\3"}
+RECORDS = {
+    "only zeros": bytes(9), "kind 7": b"x\7", "kind 255": b"\xff", "close with content": b"x\3", "close with a zero before it": b"\0\3",
+    "ping of 65 bytes": b"p" * 65 + b"\4", "pong of 65 bytes": b"p" * 65 + b"\5", "alert without a reason": b"\6", "alert 0": b"\0\6", "alert 3": b"\3\6",
+    "alert and more": b"\1\1\6", "alert 2": b"\2\6",
+}
+ALLOWED_RECORDS = [b"\1", b"\2", b"padded\1\0\0\0", b"not padded as it should be\2", b"two\0\0\2", b"no ping of yours\5",
+                   b"p" * 64 + b"\4\0\0", b"\4", b"\3\0\0"]
+HEADERS = {"ALERT": "07000001", "HELLO": "01000046", "ACCEPT": "04000011", "type 0": "00000011", "length 16": "05000010", "length 67601": "05010811"}
+
+
+def swapped(message):
+    """The context of the other role; both are equally long."""
+    i, r = b"initiator", b"responder"
+    return message.replace(i, b"?").replace(r, i).replace(b"?", r)
+
+
+def peers():
+    for fault in ("signature", "confirmation", "padding"):
+        yield peer("AUTH: " + fault, "I", faults=(fault, None)).done()
+        yield peer("REPLY: " + fault, "R", faults=(None, fault)).done()
+    yield peer("REPLY: suite not offered", "R", faults=(None, "suite")).done()
+    yield peer("REPLY: share of low order", "R", faults=(None, "share")).done()
+    yield peer("REPLY: extra not empty", "R", extra_as(b"\0\0")).done()
+    for name, prepare in PROOFS.items():
+        yield peer("AUTH: " + name, "I", prepare).done()
+    yield peer("REPLY: " + "signature of the other role", "R", PROOFS["signature of the other role"]).done()
+    for name, extra in AUTH_EXTRAS.items():
+        yield peer("AUTH: " + name, "I", extra_as(extra)).done()
+    yield peer("AUTH: a key of 1024 bits", "I", keys="eb").done()
+    yield peer("REPLY: a key of 1024 bits", "R", keys="ae").done()
+    yield peer("LEAVE: why 2", "I", lambda session: setattr(session, "_send_auth", lambda: session._send_leave(2))).done()
+    for name, plain in ACCEPTS.items():
+        case = peer("ACCEPT: " + name, "R", lambda s: setattr(s, "answer", lambda reason, s=s: s._send_accept(plain)))
+        yield case.done()
+    case = peer("ACCEPT: wait twice", "R", r_verdict=ASK)
+    case.sessions["R"]._send_accept(b"\2")
+    yield case.pump().done()
+    for reason in (1, 2, 3, 0, 4):
+        case = Case("ALERT %d for REPLY" % reason, engines="I")
+        case.start().wire("I")
+        yield says_and_ends(case, "R", b"\7\0\0\1" + bytes([reason]))
+    yield says(peer("RECORD before ACCEPT", "I", r_verdict=ASK), "I", bytes.fromhex("05000011")).done()
+    for name, plain in RECORDS.items():
+        yield sealed(peer("record: " + name, "I"), "I", plain).done()
+    for name, head in HEADERS.items():
+        yield says(peer("once open: header of " + name, "I"), "I", bytes.fromhex(head)).done()
+    yield says(peer("once closed: a byte", "R").close("R"), "R", b"\5").done()
+    yield says(peer("both sides wrong: no alert behind our close", "R").close("I"), "R", bytes.fromhex("07000001")).done()
+    case = peer("rare and allowed", "R")
+    for plain in ALLOWED_RECORDS:
+        sealed(case, "R", plain)
+    yield case.send("I", "message", b"bye").close("I").done()
+
+
+def says_and_ends(case, bad, data):
+    case.sessions[bad].output = bytearray(data)
+    case.wire(bad)
+    return case.pump().done()
+
+
+def text(which):
     about = "helio/1, whole sessions; written by tests/python/make_vectors.py, whose opening comment says how to read this"
-    body = ",\n".join(one(case) for case in cases())
+    body = ",\n".join(one(case) for case in which())
     return '{"about": %s,\n"cases": [\n%s\n]}\n' % (json.dumps(about), body)
 
 
@@ -329,6 +482,9 @@ def one(case):
     return '{%s,\n "steps": [\n  %s]}' % (head, steps)
 
 
+FILES = {"helio1.json": cases, "helio1-peers.json": peers}
+
 if __name__ == "__main__":
-    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "helio1.json"
-    target.write_text(text())
+    target = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT
+    for name, which in FILES.items():
+        (target / name).write_text(text(which))
