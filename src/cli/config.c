@@ -52,22 +52,20 @@ static char *config_line(char *out, int cap, void *context)
     return n > 0 ? out : NULL;
 }
 
-/* "~/x" in the user's home, "x" in Heliograph's; NULL without memory. */
-static char *config_path(const struct options *options, const char *value)
+/* "~/x" in the user's home, "x" in Heliograph's; kept.  NULL without memory. */
+static const char *config_path(struct options *options, const char *value)
 {
-    const char *user = getenv("HOME");
-    char *path;
-    int n;
+    const char *user = getenv("HOME"), *below;
 
+    if (*value == '/' || !*value)
+        return options_keep(options, value, "");
     if (strncmp(value, "~/", 2) == 0 && user)
-        n = asprintf(&path, "%s/%s", user, value + 2);
-    else
-        n = asprintf(&path, "%s%s%s", *value == '/' || !*value ? "" : options->home,
-                     *value == '/' || !*value ? "" : "/", value);
-    return n < 0 ? NULL : path;
+        return options_keep(options, user, value + 1);
+    below = options_keep(options, "/", value);
+    return below ? options_keep(options, options->home, below) : NULL;
 }
 
-/* inih's handler: 1 to go on, 0 for a mistake.  The value must live as long as the options do. */
+/* inih's handler: 1 to go on, 0 for a mistake.  */
 static int config_take(void *context, const char *section, const char *name, const char *value)
 {
     struct config *c = context;
@@ -79,7 +77,7 @@ static int config_take(void *context, const char *section, const char *name, con
         return 0;
     }
     bool path = strcmp(name, "identity") == 0 || strcmp(name, "known") == 0;
-    char *copy = path ? config_path(c->options, value) : strdup(value);
+    const char *copy = path ? config_path(c->options, value) : options_keep(c->options, value, "");
     const char *what = copy ? options_set(c->options, name, copy) : helio_strerror(HELIO_E_MEMORY);
     if (what)
         config_wrong(c, name, what);

@@ -91,5 +91,6 @@ int main(int argc, char **argv)
         options_parse(&options, argc, argv, verbs, sizeof verbs / sizeof *verbs, &verb, &first);
     if (status < 0)
         status = verb->run(&options, argc - first, argv + first);
+    options_clear(&options);
     return finish(status);
 }

@@ -21,16 +21,8 @@ static enum exit_status no_memory(void)
     return STATUS_LOCAL;
 }
 
-/* A new string "a" "b"; ours for the life of the process. */
-static const char *joined(const char *a, const char *b)
-{
-    char *text;
-
-    return asprintf(&text, "%s%s", a, b) < 0 ? NULL : text;
-}
-
 /* The base directory specification: a relative XDG_CONFIG_HOME counts as none. */
-static const char *home_path(void)
+static const char *home_path(struct options *options)
 {
     const char *own = getenv("HELIO_HOME");
     const char *config = getenv("XDG_CONFIG_HOME");
@@ -39,13 +31,13 @@ static const char *home_path(void)
     if (own && *own)
         return own;
     if (config && *config == '/')
-        return joined(config, "/helio");
+        return options_keep(options, config, "/helio");
     if (!user || !*user) {
         const struct passwd *entry = getpwuid(geteuid());
 
         user = entry ? entry->pw_dir : NULL;
     }
-    return user ? joined(user, "/.config/helio") : NULL;
+    return user ? options_keep(options, user, "/.config/helio") : NULL;
 }
 
 /* Who may write to the directory may exchange every file in it, whatever the files' own modes. */
@@ -77,15 +69,15 @@ static enum exit_status home_check(const char *home)
 
 enum exit_status home_find(struct options *options)
 {
-    options->home = home_path();
+    options->home = home_path(options);
     if (!options->home) {
         say_error("home", "there is no home directory to keep keys in\nSet HELIO_HOME to one.");
         return STATUS_LOCAL;
     }
     if (!options->identity)
-        options->identity = joined(options->home, "/identity.pem");
+        options->identity = options_keep(options, options->home, "/identity.pem");
     if (!options->known)
-        options->known = joined(options->home, "/known_stations");
+        options->known = options_keep(options, options->home, "/known_stations");
     if (!options->identity || !options->known)
         return no_memory();
     return home_check(options->home);

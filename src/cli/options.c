@@ -190,6 +190,30 @@ void options_defaults(struct options *options)
     };
 }
 
+const char *options_keep(struct options *options, const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    struct kept_text *kept = malloc(sizeof *kept + n + m + 1);
+
+    if (!kept)
+        return NULL;
+    memcpy(kept->text, a, n);
+    memcpy(kept->text + n, b, m + 1);
+    kept->next = options->kept;
+    options->kept = kept;
+    return kept->text;
+}
+
+void options_clear(struct options *options)
+{
+    while (options->kept) {
+        struct kept_text *next = options->kept->next;
+
+        free(options->kept);
+        options->kept = next;
+    }
+}
+
 static const struct option_row *row_by_name(const char *name)
 {
     for (const struct option_row *row = option_rows; row->name; row++)

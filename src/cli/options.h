@@ -3,7 +3,7 @@
  *
  * One table (options.c) names every option, the verbs that take it, whether it may stand in the
  * config file, and its line of help; the parser, --help and the config reader all work from it.
- * The command line wins over the config file.  Strings live as long as the process.
+ * The command line wins over the config file.  Strings are argv's, static, or kept in the options.
  */
 #ifndef HELIO_CLI_OPTIONS_H
 #define HELIO_CLI_OPTIONS_H
@@ -24,6 +24,12 @@ enum verb_bit {
     VERB_DEMO = 1 << 5,
     VERB_LINES = VERB_LISTEN | VERB_CONNECT,
     VERB_ALL = (1 << 6) - 1
+};
+
+/* A string that lives as long as the options. */
+struct kept_text {
+    struct kept_text *next;
+    char text[];
 };
 
 struct options {
@@ -49,6 +55,7 @@ struct options {
     bool json;
     bool public_pem;
     unsigned bits;
+    struct kept_text *kept; /* what options_keep made */
 };
 
 /* A row of the table.  Letters and long names are unique. */
@@ -71,6 +78,9 @@ extern const struct option_row option_rows[];
 
 /* What holds when nobody says anything; home_find adds the paths. */
 void options_defaults(struct options *options);
+/* A new string a ‖ b that lives until options_clear; NULL without memory. */
+const char *options_keep(struct options *options, const char *a, const char *b);
+void options_clear(struct options *options);
 
 /*
  * Sets one option by its long name as the config file does; value is "yes" or "no" for a switch.

@@ -35,7 +35,8 @@ static const struct quoted_case {
     {"123456", 6, 4, "..."},
     {"\x01", 1, 4, "..."},
     {"\x01", 1, 5, "\\x01"},
-    {"a\x01z", 3, 8, "a..."},
+    {"a\x01z", 3, 7, "a\\x01z"},
+    {"a\x01z", 3, 6, "a..."},
     {"\xc3\xaf\xc3\xaf\xc3\xaf", 6, 6, "\xc3\xaf..."}, /* never half a character */
 };
 
