@@ -293,7 +293,9 @@ HELIO_API void helio_session_free(helio_session *session);
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err
 helio_session_feed(helio_session *session, const uint8_t *in, size_t n, size_t *used);
-/* The transport has ended: HELIO_OK when the peer had closed, else the session fails: HELIO_E_CUT.
+/*
+ * The transport has ended: HELIO_OK when the peer had closed and confirmed, else the session fails:
+ * HELIO_E_CUT.
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_eof(helio_session *session);
 
@@ -317,6 +319,13 @@ helio_session_send(helio_session *session, const uint8_t *data, size_t n, helio_
  * send. */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_close(helio_session *session);
 
+/*
+ * After HELIO_EVENT_CLOSED: tells the peer that all it sent has arrived and is where it should be
+ * (written, stored).  The peer is not done before that.  HELIO_E_STATE before, and the second time.
+ * classic has no such word: HELIO_OK and nothing is sent.
+ */
+HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_confirm(helio_session *session);
+
 /* Gives up for a reason of the caller's own (a deadline, a full disk); the peer is told that we
  * did. */
 HELIO_API void helio_session_fail(helio_session *session, enum helio_err why);
@@ -326,7 +335,9 @@ HELIO_API size_t helio_session_pull(helio_session *session, uint8_t *out, size_t
 /* How many bytes pull would give now. */
 HELIO_API size_t helio_session_pending(const helio_session *session);
 
-/* 1 once both directions have closed in order and nothing is left to pull. */
+/*
+ * 1 once both directions have closed, both stations have confirmed, and nothing is left to pull.
+ */
 HELIO_API int helio_session_done(const helio_session *session);
 /* The latched error, or HELIO_OK. */
 HELIO_API enum helio_err helio_session_error(const helio_session *session);

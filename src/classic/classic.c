@@ -433,6 +433,13 @@ static enum helio_err op_close(struct helio_session *s)
     return HELIO_OK;
 }
 
+/* The original has no word for it. */
+static enum helio_err op_confirm(struct helio_session *s)
+{
+    (void)s;
+    return HELIO_OK;
+}
+
 static void op_farewell(struct helio_session *s, enum helio_err err)
 {
     (void)s;
@@ -498,6 +505,7 @@ static const struct session_ops classic_ops = {
     .refuse = op_refuse,
     .send = op_send,
     .close = op_close,
+    .confirm = op_confirm,
     .farewell = op_farewell,
     .done = op_done,
     .id = op_id,

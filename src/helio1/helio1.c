@@ -94,7 +94,9 @@ static enum helio_err read_frame(struct helio1 *h, const uint8_t *in, size_t n, 
 
 static bool listens(const struct helio1 *h)
 {
-    return h->state != DECIDE_REPLY && h->state != DECIDE_AUTH && !h->received_close;
+    bool at_its_end = h->received_close && h->received_receipt;
+
+    return h->state != DECIDE_REPLY && h->state != DECIDE_AUTH && !at_its_end;
 }
 
 static enum helio_err op_feed(struct helio_session *s, const uint8_t *in, size_t n, size_t *used)
@@ -103,7 +105,7 @@ static enum helio_err op_feed(struct helio_session *s, const uint8_t *in, size_t
 
     while (*used < n && s->event.kind == HELIO_EVENT_NONE) {
         if (!listens(h))
-            return HELIO_E_BROKEN; /* it was not the peer's turn, or it had closed */
+            return HELIO_E_BROKEN; /* it was not the peer's turn, or it had ended */
         enum helio_err err = read_frame(h, in, n, used);
         if (err)
             return err;
@@ -113,7 +115,9 @@ static enum helio_err op_feed(struct helio_session *s, const uint8_t *in, size_t
 
 static enum helio_err op_eof(struct helio_session *s)
 {
-    return helio1_of(s)->received_close ? HELIO_OK : HELIO_E_CUT;
+    const struct helio1 *h = helio1_of(s);
+
+    return h->received_close && h->received_receipt ? HELIO_OK : HELIO_E_CUT;
 }
 
 /* ------------------------------------------------------------------------------------ operations
@@ -172,8 +176,20 @@ static enum helio_err op_close(struct helio_session *s)
     if (err)
         return err;
     h->sent_close = true;
-    direction_clear(&h->send);
     return HELIO_OK;
+}
+
+static enum helio_err op_confirm(struct helio_session *s)
+{
+    struct helio1 *h = helio1_of(s);
+    enum helio_err err;
+
+    if (!h->received_close || h->sent_receipt)
+        return HELIO_E_STATE;
+    err = line_send(h, RECORD_RECEIPT, NULL, 0);
+    if (!err)
+        h->sent_receipt = true;
+    return err;
 }
 
 /* Errors after which the peer has nothing to learn: it ended the session itself, or it is gone. */
@@ -192,7 +208,7 @@ static void op_farewell(struct helio_session *s, enum helio_err err)
         return;
     if (h->state != OPEN) {
         ignored = handshake_alert(h, err == HELIO_E_NO_COMMON ? ALERT_NO_COMMON : ALERT_FAILED);
-    } else if (!h->sent_close) {
+    } else if (!(h->sent_close && h->sent_receipt)) {
         uint8_t why = err == HELIO_E_BROKEN ? RECORD_ALERT_VIOLATION : RECORD_ALERT_FAILED;
 
         ignored = line_send(h, RECORD_ALERT, &why, 1);
@@ -204,7 +220,7 @@ static bool op_done(const struct helio_session *s)
 {
     const struct helio1 *h = (const struct helio1 *)(const void *)s;
 
-    return h->sent_close && h->received_close;
+    return h->sent_close && h->sent_receipt && h->received_close && h->received_receipt;
 }
 
 static enum helio_err op_id(const struct helio_session *s, uint8_t out[32])
@@ -256,6 +272,7 @@ static const struct session_ops helio1_ops = {
     .refuse = op_refuse,
     .send = op_send,
     .close = op_close,
+    .confirm = op_confirm,
     .farewell = op_farewell,
     .done = op_done,
     .id = op_id,

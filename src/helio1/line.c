@@ -39,7 +39,6 @@ static enum helio_err on_close(struct helio1 *h, const uint8_t *content, size_t 
     if (n != 0)
         return HELIO_E_BROKEN;
     h->received_close = true;
-    direction_clear(&h->receive);
     session_raise(&h->session, HELIO_EVENT_CLOSED, NULL, 0);
     return HELIO_OK;
 }
@@ -65,6 +64,15 @@ static enum helio_err on_pong(struct helio1 *h, const uint8_t *content, size_t n
     return HELIO_OK;
 }
 
+static enum helio_err on_receipt(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    (void)content;
+    if (n != 0 || !h->sent_close || h->received_receipt)
+        return HELIO_E_BROKEN;
+    h->received_receipt = true;
+    return HELIO_OK;
+}
+
 static enum helio_err on_alert(struct helio1 *h, const uint8_t *content, size_t n)
 {
     (void)h;
@@ -73,16 +81,27 @@ static enum helio_err on_alert(struct helio1 *h, const uint8_t *content, size_t 
     return HELIO_E_ALERT;
 }
 
+/* protocol.md 6: what a direction may still carry after its close. */
+static bool allowed_now(const struct helio1 *h, enum record_kind kind)
+{
+    return !h->received_close || kind == RECORD_RECEIPT || kind == RECORD_ALERT;
+}
+
 enum helio_err line_on_record(struct helio1 *h, uint8_t *frame, size_t n)
 {
     static record_handler *const handlers[RECORD_KIND_END] = {
-        [RECORD_DATA] = on_data, [RECORD_MESSAGE] = on_message, [RECORD_CLOSE] = on_close,
-        [RECORD_PING] = on_ping, [RECORD_PONG] = on_pong,       [RECORD_ALERT] = on_alert,
+        [RECORD_DATA] = on_data,       [RECORD_MESSAGE] = on_message, [RECORD_CLOSE] = on_close,
+        [RECORD_PING] = on_ping,       [RECORD_PONG] = on_pong,       [RECORD_ALERT] = on_alert,
+        [RECORD_RECEIPT] = on_receipt,
     };
     const uint8_t *content;
     size_t content_n;
     enum record_kind kind;
     enum helio_err err = record_open(&h->receive, frame, n, &kind, &content, &content_n);
 
-    return err ? err : handlers[kind](h, content, content_n);
+    if (err)
+        return err;
+    if (!allowed_now(h, kind))
+        return HELIO_E_BROKEN;
+    return handlers[kind](h, content, content_n);
 }

@@ -41,7 +41,7 @@ static enum helio_err count_record(struct direction *d, size_t n)
 {
     d->number++;
     d->blocks += RECORD_KEY_BLOCKS + (n + BLOCK_SIZE - 1) / BLOCK_SIZE;
-    if (d->blocks < EPOCH_BLOCKS && d->number < EPOCH_RECORDS)
+    if (d->blocks < EPOCH_BLOCKS)
         return HELIO_OK;
     return begin_next_epoch(d);
 }

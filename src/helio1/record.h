@@ -2,11 +2,11 @@
  * record.h: one direction of an open line: records, their numbers and its epochs (protocol.md 4.4
  * and 6).
  *
- * A direction seals or opens, never both.  Both stations count blocks and records alike and so
- * change keys at the same record without a message.
+ * A direction seals or opens, never both.  Both stations count blocks alike and so change keys at
+ * the same record without a message.
  *
- * Invariants: number < EPOCH_RECORDS and blocks < EPOCH_BLOCKS between calls, unless spent; a
- * number is used once under a key; the secret of an epoch is gone once the next has begun.
+ * Invariants: blocks < EPOCH_BLOCKS between calls, unless spent, and so number < 2^15; a number is
+ * used once under a key; the secret of an epoch is gone once the next has begun.
  */
 #ifndef HELIO_HELIO1_RECORD_H
 #define HELIO_HELIO1_RECORD_H

@@ -59,7 +59,9 @@ struct helio1 {
     uint8_t exporter[SHA256_SIZE];
     uint8_t id[SHA256_SIZE];
     bool sent_close;
+    bool sent_receipt; /* only after received_close; ends our direction */
     bool received_close;
+    bool received_receipt; /* only after sent_close; ends the peer's direction */
 
     struct buffer frame;
     char peer_name[HELIO_NAME_MAX + 1];

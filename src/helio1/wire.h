@@ -62,6 +62,7 @@ enum record_kind {
     RECORD_PING = 4,
     RECORD_PONG = 5,
     RECORD_ALERT = 6,
+    RECORD_RECEIPT = 7,
     RECORD_KIND_END
 };
 
@@ -78,7 +79,6 @@ enum {
 
 enum {
     EPOCH_BLOCKS = 1 << 17,
-    EPOCH_RECORDS = 1 << 16,
     RECORD_KEY_BLOCKS = 4, /* the one-time Poly1305 key */
     BLOCK_SIZE = 8
 };

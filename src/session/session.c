@@ -141,6 +141,13 @@ enum helio_err helio_session_close(helio_session *session)
     return settle(session, session->ops->close(session));
 }
 
+enum helio_err helio_session_confirm(helio_session *session)
+{
+    if (session->error)
+        return session->error;
+    return settle(session, session->ops->confirm(session));
+}
+
 void helio_session_fail(helio_session *session, enum helio_err why)
 {
     session_latch(session, why);

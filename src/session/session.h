@@ -34,6 +34,7 @@ struct session_ops {
     void (*refuse)(struct helio_session *, helio_refusal why);
     enum helio_err (*send)(struct helio_session *, const uint8_t *data, size_t n, helio_content);
     enum helio_err (*close)(struct helio_session *);
+    enum helio_err (*confirm)(struct helio_session *);
     /* Queues the last alert that err calls for, if any; may fail silently. */
     void (*farewell)(struct helio_session *, enum helio_err err);
     bool (*done)(const struct helio_session *);

@@ -73,6 +73,8 @@ static void say(struct station *s, const char *text)
     assert_int_equal(helio_session_close(s->session), HELIO_OK);
 }
 
+static const char *const words[] = {"secret of the initiator", "secret of the responder"};
+
 static void record_run(struct record *r, uint64_t seed)
 {
     struct pair p;
@@ -84,13 +86,17 @@ static void record_run(struct record *r, uint64_t seed)
         carry(&p.initiator, &p.responder, &p.responder_saw, to_r);
         carry(&p.responder, &p.initiator, &p.initiator_saw, to_i);
     }
-    say(&p.initiator, "secret of the initiator");
-    say(&p.responder, "secret of the responder");
+    say(&p.initiator, words[HELIO_INITIATOR]);
+    say(&p.responder, words[HELIO_RESPONDER]);
+    carry(&p.initiator, &p.responder, &p.responder_saw, to_r);
+    carry(&p.responder, &p.initiator, &p.initiator_saw, to_i);
+    assert_int_equal(helio_session_confirm(p.initiator.session), HELIO_OK);
+    assert_int_equal(helio_session_confirm(p.responder.session), HELIO_OK);
     carry(&p.initiator, &p.responder, &p.responder_saw, to_r);
     carry(&p.responder, &p.initiator, &p.initiator_saw, to_i);
     assert_true(helio_session_done(p.initiator.session) && helio_session_done(p.responder.session));
-    assert_int_equal(to_i->count, 5);
-    assert_int_equal(to_r->count, 5);
+    assert_int_equal(to_i->count, 6);
+    assert_int_equal(to_r->count, 6);
     pair_free(&p);
 }
 
@@ -110,8 +116,11 @@ static void play_begin(helio_role role, size_t honest_frames)
 
     memset(&play.seen, 0, sizeof play.seen);
     assert_int_equal(station_new(&play.station, role, 0, SEED), HELIO_OK);
-    for (size_t k = 0; k < honest_frames; k++)
+    for (size_t k = 0; k < honest_frames; k++) {
         station_feed(&play.station, t->frames[k].bytes, t->frames[k].n, 0, &play.seen);
+        if (k + 1 == HANDSHAKE_FRAMES)
+            say(&play.station, words[role]);
+    }
     assert_int_equal(play.seen.error, HELIO_OK);
     play.last_n = station_pull(&play.station, play.last, sizeof play.last);
     play.last_n = 0;

@@ -125,10 +125,47 @@ static void directions_close_by_themselves(void **state)
     assert_int_equal(helio_session_close(p.responder.session), HELIO_OK);
     pair_run(&p, 0);
     assert_memory_equal(p.initiator_saw.data, "late", 4);
+    assert_false(helio_session_done(p.initiator.session));
+    assert_int_equal(helio_session_confirm(p.initiator.session), HELIO_OK);
+    assert_int_equal(helio_session_confirm(p.initiator.session), HELIO_E_STATE);
+    assert_int_equal(helio_session_confirm(p.responder.session), HELIO_OK);
+    pair_run(&p, 0);
     assert_true(helio_session_done(p.initiator.session));
     assert_true(helio_session_done(p.responder.session));
     assert_int_equal(helio_session_eof(p.initiator.session), HELIO_OK);
     assert_int_equal(helio_session_eof(p.responder.session), HELIO_OK);
+    pair_free(&p);
+}
+
+/* All was sent, and then the peer could not store it: the sender hears of it. */
+static void failure_after_close_is_told(void **state)
+{
+    (void)state;
+    struct pair p;
+
+    open_pair(&p, 0, 14);
+    assert_int_equal(helio_session_close(p.responder.session), HELIO_OK);
+    send_ok(&p.initiator, "data", 4, HELIO_DATA);
+    assert_int_equal(helio_session_close(p.initiator.session), HELIO_OK);
+    pair_run(&p, 0);
+    helio_session_fail(p.responder.session, HELIO_E_SYSTEM);
+    pair_run(&p, 0);
+    assert_int_equal(p.initiator_saw.error, HELIO_E_ALERT);
+    pair_free(&p);
+}
+
+/* Without its receipt the end of the transport is a cut, also behind the peer's close. */
+static void end_without_receipt_is_a_cut(void **state)
+{
+    (void)state;
+    struct pair p;
+
+    open_pair(&p, 0, 15);
+    assert_int_equal(helio_session_confirm(p.responder.session), HELIO_E_STATE);
+    assert_int_equal(helio_session_close(p.responder.session), HELIO_OK);
+    assert_int_equal(helio_session_close(p.initiator.session), HELIO_OK);
+    pair_run(&p, 0);
+    assert_int_equal(helio_session_eof(p.initiator.session), HELIO_E_CUT);
     pair_free(&p);
 }
 
@@ -269,6 +306,8 @@ int main(void)
         cmocka_unit_test(any_split_gives_the_same),
         cmocka_unit_test(messages_and_data_arrive),
         cmocka_unit_test(directions_close_by_themselves),
+        cmocka_unit_test(failure_after_close_is_told),
+        cmocka_unit_test(end_without_receipt_is_a_cut),
         cmocka_unit_test(end_without_close_is_a_cut),
         cmocka_unit_test(epochs_change_unseen),
         cmocka_unit_test(limits_are_kept),

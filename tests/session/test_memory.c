@@ -115,6 +115,14 @@ static void speak(struct station *s, struct outcome *o)
         o->error = err;
 }
 
+static void confirm(struct station *s, struct outcome *o)
+{
+    enum helio_err err = helio_session_confirm(s->session);
+
+    if (err && !o->error)
+        o->error = err;
+}
+
 static void note(const struct seen *saw, struct outcome *o)
 {
     if (saw->error && !o->error)
@@ -141,10 +149,15 @@ static struct outcome converse(uint16_t suite)
         speak(&p.responder, &o);
         pair_run(&p, 0);
     }
+    if (o.opened) {
+        confirm(&p.initiator, &o);
+        confirm(&p.responder, &o);
+        pair_run(&p, 0);
+    }
     note(&p.initiator_saw, &o);
     note(&p.responder_saw, &o);
-    o.finished = !o.error && p.initiator_saw.count[HELIO_EVENT_CLOSED] > 0 &&
-                 p.responder_saw.count[HELIO_EVENT_CLOSED] > 0;
+    o.finished = o.opened && !o.error && helio_session_done(p.initiator.session) &&
+                 helio_session_done(p.responder.session);
     pair_free(&p);
     return o;
 }
