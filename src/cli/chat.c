@@ -799,6 +799,8 @@ static enum helio_err editor_open(struct chat *chat)
         bad |= el_wset(edit, EL_ADDFN, commands[i].name, commands[i].help, commands[i].run);
     for (size_t i = 0; i < sizeof bindings / sizeof *bindings; i++)
         bad |= el_wset(edit, EL_BIND, bindings[i].key, bindings[i].command, (wchar_t *)NULL);
+    /* Ctrl-S must not stop the output, and with it the loop. */
+    bad |= el_wset(edit, EL_SETTY, L"-d", L"-ixon", (wchar_t *)NULL);
     bad |= el_wset(edit, EL_UNBUFFERED, 1);
     return bad ? HELIO_E_SYSTEM : HELIO_OK;
 }
