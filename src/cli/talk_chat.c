@@ -141,6 +141,7 @@ static void chat_event(struct talk *talk, const helio_event *event)
     show_rest(talk);
     snprintf(note, sizeof note, "%s has left", talk->call.who);
     chat_note(room_of(talk)->chat, note);
+    io_line_confirm(talk->call.line);
     stop_talking(talk);
 }
 

@@ -19,6 +19,7 @@ struct pipe {
     bool input_ended;
     bool output_ended; /* closed, or broken */
     bool finishing;    /* the line is gone */
+    bool peer_closed;  /* with --keep: the peer waits to hear that all was written */
     bool in_message;   /* pieces of a message have come … */
     uint8_t last_byte; /* … and this is the last of them */
 };
@@ -85,10 +86,13 @@ static void on_output_drained(void *context)
     struct talk *talk = context;
     struct pipe *p = pipe_of(talk);
 
-    if (p->finishing)
+    if (p->finishing) {
         call_finished(talk);
-    else
-        io_line_resume(talk->call.line);
+        return;
+    }
+    if (p->peer_closed)
+        io_line_confirm(talk->call.line);
+    io_line_resume(talk->call.line);
 }
 
 static void on_output_ended(void *context, int error)
@@ -103,6 +107,8 @@ static void on_output_ended(void *context, int error)
     p->output_ended = true;
     if (p->finishing)
         call_finished(talk);
+    else
+        io_line_confirm(talk->call.line);
 }
 
 static const struct io_output_handlers output_handlers = {
@@ -159,7 +165,7 @@ static enum helio_err pipe_begin(struct talk *talk)
         say_error("stdio", "cannot use stdin and stdout: %s", helio_strerror(err));
         return err;
     }
-    p->finishing = p->in_message = false;
+    p->finishing = p->in_message = p->peer_closed = false;
     /* With --keep stdin belongs to whoever comes first; later ones find it at its end. */
     if (p->input_ended)
         io_line_close(talk->call.line);
@@ -178,6 +184,18 @@ static void write_message_end(struct talk *talk)
     p->in_message = false;
 }
 
+/* What came is confirmed when it is written: at once, or when stdout has drained or is closed. */
+static void take_close(struct talk *talk)
+{
+    struct pipe *p = pipe_of(talk);
+
+    p->peer_closed = true;
+    if (!talk->keep)
+        end_output(talk);
+    else if (!p->output_ended && !io_output_blocked(p->output))
+        io_line_confirm(talk->call.line);
+}
+
 static void pipe_event(struct talk *talk, const helio_event *event)
 {
     struct pipe *p = pipe_of(talk);
@@ -190,7 +208,7 @@ static void pipe_event(struct talk *talk, const helio_event *event)
     if (event->kind == HELIO_EVENT_MESSAGE)
         write_message_end(talk);
     if (event->kind == HELIO_EVENT_CLOSED)
-        end_output(talk);
+        take_close(talk);
 }
 
 static void pipe_writable(struct talk *talk)

@@ -50,7 +50,10 @@ void io_timer_free(struct io_timer *timer);
 struct io_signals;
 typedef void io_signal_fn(void *context, int number);
 
-/* SIGINT, SIGTERM, SIGHUP, SIGWINCH and SIGCONT come to fn; the first three end no process now. */
+/*
+ * SIGINT, SIGTERM, SIGHUP, SIGWINCH and SIGCONT come to fn; the first three end no process now.
+ * One that the process was started to ignore stays ignored.
+ */
 HELIO_MUST_CHECK enum helio_err io_signals_new(struct io_signals **out, struct io_loop *loop,
                                                io_signal_fn *fn, void *context);
 void io_signals_free(struct io_signals *signals);
@@ -202,6 +205,8 @@ HELIO_MUST_CHECK enum helio_err io_line_send(struct io_line *line, const uint8_t
                                              helio_content content);
 /* Ends our direction; what the peer still sends keeps arriving. */
 void io_line_close(struct io_line *line);
+/* After HELIO_EVENT_CLOSED, once all that came is where it should be: tells the peer so. */
+void io_line_confirm(struct io_line *line);
 /* Gives up; the peer is told. */
 void io_line_fail(struct io_line *line, enum helio_err why);
 /*

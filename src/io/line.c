@@ -46,10 +46,11 @@ struct io_line {
     uv_shutdown_t shutdown;
     bool shut;
     bool cannot_send;
-    bool heard_end;   /* the peer's half of the TCP connection has ended */
-    bool closed;      /* our direction has */
-    bool wants_close; /* io_line_close found the queue full */
-    bool starved;     /* io_line_send found the queue full */
+    bool lost;          /* a write failed: the peer lacks something */
+    bool heard_end;     /* the peer's half of the TCP connection has ended */
+    bool wants_close;   /* io_line_close found the queue full */
+    bool wants_confirm; /* io_line_confirm did */
+    bool starved;       /* io_line_send found the queue full */
     bool paused;
     uint64_t sent;
     uint64_t received;
@@ -73,14 +74,13 @@ static void on_closed(uv_handle_t *handle)
         line->handlers->ended(line->context, line, line->result);
 }
 
-static void disappear(struct io_line *line, bool with_reset)
+static void disappear(struct io_line *line)
 {
     if (line->phase == GONE)
         return;
     line->phase = GONE;
     line->ended_at = uv_now(&line->loop->uv);
-    if (!with_reset || uv_tcp_close_reset(&line->stream->tcp, on_closed))
-        uv_close((uv_handle_t *)&line->stream->tcp, on_closed);
+    uv_close((uv_handle_t *)&line->stream->tcp, on_closed);
     uv_close((uv_handle_t *)&line->timer, on_closed);
 }
 
@@ -107,7 +107,7 @@ static void on_timer(uv_timer_t *timer)
         /* All went well and the peer is slow: what is on its way should arrive. */
         uv_timer_start(&line->timer, on_timer, LINGER_MS, 0);
     } else {
-        disappear(line, false);
+        disappear(line);
     }
 }
 
@@ -128,7 +128,7 @@ static void on_written(uv_write_t *request, int status)
     line->out = NULL;
     line->writing = false;
     if (status)
-        line->cannot_send = true;
+        line->cannot_send = line->lost = true;
     if (line->phase == GONE)
         return;
     advance(line);
@@ -155,19 +155,21 @@ static void write_out(struct io_line *line, size_t n)
             line->writing = true;
             return;
         }
-        line->cannot_send = true;
+        line->cannot_send = line->lost = true;
     }
     free(line->out);
     line->out = NULL;
 }
 
+/* Close and receipt wait for room in the queue like anything else. */
 static void close_session(struct io_line *line)
 {
-    enum helio_err err = helio_session_close(line->session);
+    line->wants_close = helio_session_close(line->session) == HELIO_E_AGAIN;
+}
 
-    line->wants_close = err == HELIO_E_AGAIN;
-    if (err == HELIO_OK)
-        line->closed = true;
+static void confirm_session(struct io_line *line)
+{
+    line->wants_confirm = helio_session_confirm(line->session) == HELIO_E_AGAIN;
 }
 
 static void flush(struct io_line *line)
@@ -180,12 +182,14 @@ static void flush(struct io_line *line)
         line->out = malloc(n);
         if (!line->out) {
             helio_session_fail(line->session, HELIO_E_MEMORY);
-            line->cannot_send = true;
+            line->cannot_send = line->lost = true;
             break;
         }
         write_out(line, helio_session_pull(line->session, line->out, n));
         if (line->wants_close)
             close_session(line);
+        if (line->wants_confirm)
+            confirm_session(line);
     }
 }
 
@@ -204,14 +208,6 @@ static void start_linger(struct io_line *line, enum helio_err result)
 {
     line->phase = LINGER;
     line->result = result;
-    if (result && line->closed) {
-        /*
-         * Our direction is closed, so no alert can say that we failed; the peer would take the rest
-         * of what it sends for delivered.  A reset tells it better than nothing.
-         */
-        disappear(line, true);
-        return;
-    }
     set_timer(line, line->classic ? CLASSIC_LINGER_MS : LINGER_MS);
     if (!line->heard_end)
         start_reading(line);
@@ -220,7 +216,7 @@ static void start_linger(struct io_line *line, enum helio_err result)
 /* All is written: says so to the peer, and leaves when the peer has left. */
 static void finish_linger(struct io_line *line)
 {
-    bool unsent = line->writing || helio_session_pending(line->session) > 0;
+    bool unsent = line->lost || line->writing || helio_session_pending(line->session) > 0;
 
     if (unsent && !line->cannot_send)
         return;
@@ -231,7 +227,7 @@ static void finish_linger(struct io_line *line)
         uv_shutdown(&line->shutdown, (uv_stream_t *)&line->stream->tcp, on_shutdown);
     }
     if (line->heard_end || line->cannot_send)
-        disappear(line, false);
+        disappear(line);
 }
 
 /* After anything that may have changed the session: moves bytes out, and the phase on. */
@@ -318,7 +314,7 @@ static void take_end(struct io_line *line, int status)
         /* Who has read everything does not reset the connection. */
         if (status != UV_EOF && line->result == HELIO_OK && !line->classic)
             line->result = HELIO_E_CUT;
-        disappear(line, false);
+        disappear(line);
     } else if (helio_session_eof(line->session) == HELIO_OK) {
         deliver(line);
     }
@@ -459,6 +455,12 @@ void io_line_close(struct io_line *line)
     advance(line);
 }
 
+void io_line_confirm(struct io_line *line)
+{
+    confirm_session(line);
+    advance(line);
+}
+
 void io_line_fail(struct io_line *line, enum helio_err why)
 {
     helio_session_fail(line->session, why);
@@ -483,7 +485,7 @@ void io_line_drop(struct io_line *line)
         helio_session_fail(line->session, HELIO_E_CUT);
         line->result = helio_session_error(line->session);
     }
-    disappear(line, false);
+    disappear(line);
 }
 
 void io_line_pause(struct io_line *line)
