@@ -7,6 +7,7 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -119,46 +120,95 @@ enum helio_err rsa_generate(struct rsa_key **out, unsigned bits)
 /* ------------------------------------------------------------------------------- public as DER --
  */
 
-/*
- * The algorithm, before OpenSSL's decoders see it: they know many kinds of keys, and a stranger
- * should reach only the one that we take.  It stands behind the length, of one or two bytes, of
- * all.
- */
-static bool is_rsa_encryption(const uint8_t *der, size_t n)
+/* The content of the next DER value.  It takes more lengths than DER has; check_canonical does not. */
+static struct span der_content(struct reader *r, unsigned tag)
 {
-    struct reader r = reader_over(der, n);
+    bool right = read_u8(r) == tag;
+    size_t n = read_u8(r);
 
-    read_bytes(&r, 1);
-    read_bytes(&r, read_u8(&r) == 0x81 ? 1 : 2);
-    const uint8_t *algorithm = read_bytes(&r, sizeof rsa_encryption);
-    return algorithm && memcmp(algorithm, rsa_encryption, sizeof rsa_encryption) == 0;
+    if (n == 0x81)
+        n = read_u8(r);
+    else if (n == 0x82)
+        n = read_u16(r);
+    const uint8_t *p = read_bytes(r, n);
+    if (!right)
+        r->failed = true;
+    return (struct span){p, p ? n : 0};
 }
 
-/* One key, one encoding: else it would have many fingerprints, and BER's negative numbers pass. */
-static bool is_canonical(const EVP_PKEY *pkey, const uint8_t *der, size_t n)
+/*
+ * Finds the two numbers of SEQUENCE { algorithm, BIT STRING { SEQUENCE { modulus, exponent } } }.
+ * By hand, because strangers send it: OpenSSL's decoders try many kinds of keys, and cannot tell
+ * that they ran out of memory from a key that is none.
+ */
+static bool split_public(const uint8_t *der, size_t n, struct span *modulus, struct span *exponent)
+{
+    struct reader whole = reader_over(der, n);
+    struct span content = der_content(&whole, 0x30);
+    struct reader info = reader_over(content.p, content.n);
+    const uint8_t *algorithm = read_bytes(&info, sizeof rsa_encryption);
+    struct span bits = der_content(&info, 0x03);
+    struct reader string = reader_over(bits.p, bits.n);
+    unsigned unused_bits = read_u8(&string);
+    struct span numbers = der_content(&string, 0x30);
+    struct reader key = reader_over(numbers.p, numbers.n);
+
+    *modulus = der_content(&key, 0x02);
+    *exponent = der_content(&key, 0x02);
+    return reader_ended(&whole) && reader_ended(&info) && reader_ended(&string) &&
+           reader_ended(&key) && unused_bits == 0 && modulus->n > 0 && exponent->n > 0 &&
+           memcmp(algorithm, rsa_encryption, sizeof rsa_encryption) == 0;
+}
+
+static enum helio_err build_public(EVP_PKEY **out, struct span modulus, struct span exponent)
+{
+    EVP_PKEY *pkey = NULL;
+    BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
+    BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
+    OSSL_PARAM_BLD *list = OSSL_PARAM_BLD_new();
+    bool listed = n && e && list && OSSL_PARAM_BLD_push_BN(list, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
+                  OSSL_PARAM_BLD_push_BN(list, OSSL_PKEY_PARAM_RSA_E, e) == 1;
+    OSSL_PARAM *params = listed ? OSSL_PARAM_BLD_to_param(list) : NULL;
+    EVP_PKEY_CTX *context = params ? EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL) : NULL;
+    bool ok = context && EVP_PKEY_fromdata_init(context) == 1 &&
+              EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1;
+
+    EVP_PKEY_CTX_free(context);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(list);
+    BN_free(e);
+    BN_free(n);
+    *out = pkey;
+    return crypto_result(ok, HELIO_E_CRYPTO);
+}
+
+/* One key, one encoding: else it would have many fingerprints. */
+static enum helio_err check_canonical(EVP_PKEY *pkey, const uint8_t *der, size_t n)
 {
     unsigned char *again = NULL;
     int again_n = i2d_PUBKEY(pkey, &again);
-    bool same = again_n > 0 && (size_t)again_n == n && memcmp(again, der, n) == 0;
+    enum helio_err err = crypto_result(again_n > 0, HELIO_E_CRYPTO);
 
+    if (err == HELIO_OK && ((size_t)again_n != n || memcmp(again, der, n) != 0))
+        err = HELIO_E_KEY;
     OPENSSL_free(again);
-    return same;
+    return err;
 }
 
 enum helio_err rsa_read_public(EVP_PKEY **out, const uint8_t *der, size_t n)
 {
-    const unsigned char *at = der;
+    struct span modulus, exponent;
 
     *out = NULL;
-    if (n > RSA_PUBLIC_DER_MAX || !is_rsa_encryption(der, n))
+    if (n > RSA_PUBLIC_DER_MAX || !split_public(der, n, &modulus, &exponent))
         return HELIO_E_KEY;
-    EVP_PKEY *pkey = d2i_PUBKEY_ex(NULL, &at, (long)n, NULL, NULL);
-    enum helio_err err = crypto_result(pkey && is_canonical(pkey, der, n), HELIO_E_KEY);
-
+    enum helio_err err = build_public(out, modulus, exponent);
     if (err == HELIO_OK)
-        *out = pkey;
-    else
-        EVP_PKEY_free(pkey);
+        err = check_canonical(*out, der, n);
+    if (err != HELIO_OK) {
+        EVP_PKEY_free(*out);
+        *out = NULL;
+    }
     return err;
 }
 
@@ -314,9 +364,13 @@ enum helio_err rsa_verify(const struct rsa_key *key, const uint8_t *m, size_t n,
         EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_SALT_SIZE) == 1;
     enum helio_err err = crypto_result(ready, HELIO_E_CRYPTO);
 
-    if (err == HELIO_OK)
-        err = crypto_result(EVP_DigestVerify(context, signature, signature_n, m, n) == 1,
-                            HELIO_E_BROKEN);
+    if (err == HELIO_OK) {
+        bool holds = EVP_DigestVerify(context, signature, signature_n, m, n) == 1;
+        /* Who looked at the signature and did not like it is RSA; all else is a failure of ours. */
+        bool judged = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_RSA;
+
+        err = crypto_result(holds, judged ? HELIO_E_BROKEN : HELIO_E_CRYPTO);
+    }
     EVP_MD_CTX_free(context);
     return err;
 }
