@@ -47,7 +47,8 @@ size_t rsa_size(const struct rsa_key *key)
     return key->size;
 }
 
-static enum helio_err check_numbers(const EVP_PKEY *pkey, const struct rsa_rule *rule)
+/* The length comes from the modulus itself: EVP_PKEY_get_bits says 0 when memory was short. */
+static enum helio_err check_numbers(const EVP_PKEY *pkey, const struct rsa_rule *rule, int *bits)
 {
     BIGNUM *n = NULL, *e = NULL;
     bool got = EVP_PKEY_get_bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, &n) == 1 &&
@@ -58,7 +59,9 @@ static enum helio_err check_numbers(const EVP_PKEY *pkey, const struct rsa_rule 
         bool exponent = rule->any_exponent ? BN_is_odd(e) && !BN_is_one(e) && BN_cmp(e, n) < 0
                                            : BN_is_word(e, RSA_F4);
 
-        if (!BN_is_odd(n) || !exponent)
+        *bits = BN_num_bits(n);
+        if (*bits < (int)rule->bits_min || *bits > (int)rule->bits_max || !BN_is_odd(n) ||
+            !exponent)
             err = HELIO_E_KEY;
     }
     BN_free(n);
@@ -68,14 +71,12 @@ static enum helio_err check_numbers(const EVP_PKEY *pkey, const struct rsa_rule 
 
 enum helio_err rsa_adopt(struct rsa_key **out, EVP_PKEY *pkey, const struct rsa_rule *rule)
 {
-    enum helio_err err = HELIO_E_KEY;
+    int bits = 0;
     struct rsa_key *key = NULL;
-    int bits = EVP_PKEY_get_bits(pkey);
+    enum helio_err err =
+        EVP_PKEY_is_a(pkey, "RSA") ? check_numbers(pkey, rule, &bits) : HELIO_E_KEY;
 
     *out = NULL;
-    if (!EVP_PKEY_is_a(pkey, "RSA") || bits < (int)rule->bits_min || bits > (int)rule->bits_max)
-        goto out;
-    err = check_numbers(pkey, rule);
     if (err != HELIO_OK)
         goto out;
     key = calloc(1, sizeof *key);
