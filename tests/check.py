@@ -23,7 +23,7 @@ BUILDS = [
     ("gcc", "build", ("gcc", "g++"), [], []),
     ("sanitizers", "build-asan", ("gcc", "g++"),
      ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dc_args=-fno-sanitize-recover=all"], ["-t", "4", "--no-suite", "python"]),
-    ("clang", "build-clang", ("clang", "clang++"), [], ["--suite", "unit", "--suite", "house"]),
+    ("clang", "build-clang", ("clang", "clang++"), [], ["--suite", "unit", "--suite", "house", "--no-suite", "slow"]),
 ]
 
 

@@ -16,7 +16,7 @@ PLANTED = [
     ("session/a.h", '#include "helio1/helio1.h"\n'),
     ("classic/a.c", '#include "helio1/wire.h"\n'),
     ("io/a.c", '#include "session/session.h"\n'),
-    ("cli/a.c", '#include "base/buffer.h"\n'),
+    ("cli/a.c", '#include "base/bytes.h"\n'),
     ("cli/a.c", '#include "crypto/rsa.h"\n'),
     ("lib/a.c", '#include "cli/cli.h"\n'),
     ("identity/a.c", "#include <openssl/evp.h>\n"),
