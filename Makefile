@@ -11,7 +11,7 @@ all: $(BUILD)/build.ninja ## build the program and the library in build/
 
 $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' first" >&2; exit 1; }
-	meson setup --prefix=$(PREFIX) $(BUILD)
+	meson setup $(BUILD)
 
 demo: deps ## install what is missing, build, and watch two stations talk
 	@$(MAKE) --no-print-directory all
@@ -33,6 +33,7 @@ lint: $(BUILD)/build.ninja ## clang-tidy over src/ and examples/
 	run-clang-tidy -quiet -p $(BUILD) '/(src|examples)/.*\.c$$'
 
 install: all ## install below PREFIX, /usr/local unless said (DESTDIR is honoured)
+	meson configure $(BUILD) -Dprefix=$(PREFIX)
 	meson install -C $(BUILD)
 
 clean: ## remove all that was built
