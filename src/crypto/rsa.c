@@ -7,25 +7,14 @@
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 
 #include "base/bytes.h"
 #include "base/wipe.h"
 #include "crypto/hash.h"
 #include "crypto/result.h"
 
-/* DER SubjectPublicKeyInfo of a 2048-bit key with e = 65537. */
-enum { PUBLIC_DER_MIN = 294 };
-
 const struct rsa_rule rsa_rule_station = {HELIO_RSA_BITS_MIN, HELIO_RSA_BITS_MAX, false};
-
-/* AlgorithmIdentifier { rsaEncryption, NULL } (RFC 3279, 2.3.1). */
-static const uint8_t rsa_encryption[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
-                                         0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
-/* INTEGER 65537, which ends the DER of every key of a station. */
-static const uint8_t exponent_der[] = {0x02, 0x03, 0x01, 0x00, 0x01};
 
 /* ------------------------------------------------------------------------------ keys as such -- */
 
@@ -116,131 +105,6 @@ enum helio_err rsa_generate(struct rsa_key **out, unsigned bits)
     enum helio_err err = rsa_draw(&pkey, bits);
 
     return err == HELIO_OK ? rsa_adopt(out, pkey, &rsa_rule_station) : err;
-}
-
-/* ------------------------------------------------------------------------------- public as DER --
- */
-
-/* The content of the next DER value.  It takes more lengths than DER has; check_canonical does not. */
-static struct span der_content(struct reader *r, unsigned tag)
-{
-    bool right = read_u8(r) == tag;
-    size_t n = read_u8(r);
-
-    if (n == 0x81)
-        n = read_u8(r);
-    else if (n == 0x82)
-        n = read_u16(r);
-    const uint8_t *p = read_bytes(r, n);
-    if (!right)
-        r->failed = true;
-    return (struct span){p, p ? n : 0};
-}
-
-/*
- * Finds the two numbers of SEQUENCE { algorithm, BIT STRING { SEQUENCE { modulus, exponent } } }.
- * By hand, because strangers send it: OpenSSL's decoders try many kinds of keys, and cannot tell
- * that they ran out of memory from a key that is none.
- */
-static bool split_public(const uint8_t *der, size_t n, struct span *modulus, struct span *exponent)
-{
-    struct reader whole = reader_over(der, n);
-    struct span content = der_content(&whole, 0x30);
-    struct reader info = reader_over(content.p, content.n);
-    const uint8_t *algorithm = read_bytes(&info, sizeof rsa_encryption);
-    struct span bits = der_content(&info, 0x03);
-    struct reader string = reader_over(bits.p, bits.n);
-    unsigned unused_bits = read_u8(&string);
-    struct span numbers = der_content(&string, 0x30);
-    struct reader key = reader_over(numbers.p, numbers.n);
-
-    *modulus = der_content(&key, 0x02);
-    *exponent = der_content(&key, 0x02);
-    return reader_ended(&whole) && reader_ended(&info) && reader_ended(&string) &&
-           reader_ended(&key) && unused_bits == 0 && modulus->n > 0 && exponent->n > 0 &&
-           memcmp(algorithm, rsa_encryption, sizeof rsa_encryption) == 0;
-}
-
-static enum helio_err build_public(EVP_PKEY **out, struct span modulus, struct span exponent)
-{
-    EVP_PKEY *pkey = NULL;
-    BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
-    BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
-    OSSL_PARAM_BLD *list = OSSL_PARAM_BLD_new();
-    bool listed = n && e && list && OSSL_PARAM_BLD_push_BN(list, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
-                  OSSL_PARAM_BLD_push_BN(list, OSSL_PKEY_PARAM_RSA_E, e) == 1;
-    OSSL_PARAM *params = listed ? OSSL_PARAM_BLD_to_param(list) : NULL;
-    EVP_PKEY_CTX *context = params ? EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL) : NULL;
-    bool ok = context && EVP_PKEY_fromdata_init(context) == 1 &&
-              EVP_PKEY_fromdata(context, &pkey, EVP_PKEY_PUBLIC_KEY, params) == 1;
-
-    EVP_PKEY_CTX_free(context);
-    OSSL_PARAM_free(params);
-    OSSL_PARAM_BLD_free(list);
-    BN_free(e);
-    BN_free(n);
-    *out = pkey;
-    return crypto_result(ok, HELIO_E_CRYPTO);
-}
-
-/* One key, one encoding: else it would have many fingerprints. */
-static enum helio_err check_canonical(EVP_PKEY *pkey, const uint8_t *der, size_t n)
-{
-    unsigned char *again = NULL;
-    int again_n = i2d_PUBKEY(pkey, &again);
-    enum helio_err err = crypto_result(again_n > 0, HELIO_E_CRYPTO);
-
-    if (err == HELIO_OK && ((size_t)again_n != n || memcmp(again, der, n) != 0))
-        err = HELIO_E_KEY;
-    OPENSSL_free(again);
-    return err;
-}
-
-enum helio_err rsa_read_public(EVP_PKEY **out, const uint8_t *der, size_t n)
-{
-    struct span modulus, exponent;
-
-    *out = NULL;
-    if (n > RSA_PUBLIC_DER_MAX || !split_public(der, n, &modulus, &exponent))
-        return HELIO_E_KEY;
-    enum helio_err err = build_public(out, modulus, exponent);
-    if (err == HELIO_OK)
-        err = check_canonical(*out, der, n);
-    if (err != HELIO_OK) {
-        EVP_PKEY_free(*out);
-        *out = NULL;
-    }
-    return err;
-}
-
-enum helio_err rsa_from_public_der(struct rsa_key **out, const uint8_t *der, size_t n)
-{
-    EVP_PKEY *pkey;
-
-    *out = NULL;
-    /* What costs nothing to see comes first. */
-    if (n < PUBLIC_DER_MIN ||
-        memcmp(der + n - sizeof exponent_der, exponent_der, sizeof exponent_der) != 0)
-        return HELIO_E_KEY;
-    enum helio_err err = rsa_read_public(&pkey, der, n);
-
-    return err == HELIO_OK ? rsa_adopt(out, pkey, &rsa_rule_station) : err;
-}
-
-enum helio_err rsa_public_der(const struct rsa_key *key, uint8_t out[RSA_PUBLIC_DER_MAX], size_t *n)
-{
-    unsigned char *der = NULL;
-    int der_n = i2d_PUBKEY(key->pkey, &der);
-    enum helio_err err =
-        crypto_result(der_n > 0 && der_n <= (int)RSA_PUBLIC_DER_MAX, HELIO_E_CRYPTO);
-
-    *n = 0;
-    if (err == HELIO_OK) {
-        memcpy(out, der, (size_t)der_n);
-        *n = (size_t)der_n;
-    }
-    OPENSSL_free(der);
-    return err;
 }
 
 /* ------------------------------------------------------------------------------- raw operations --

@@ -44,8 +44,9 @@ HELIO_MUST_CHECK enum helio_err rsa_public_pem(const struct rsa_key *key, char *
  * A key pair from PKCS#8 PEM text, encrypted or not; ask may be NULL.  HELIO_E_FORMAT,
  * HELIO_E_KEY (not RSA, size, exponent), HELIO_E_PASSPHRASE (missing, wrong, or ask gave up).
  */
-HELIO_MUST_CHECK enum helio_err rsa_from_private_pem(struct rsa_key **out, const char *pem, size_t n,
-                                                     helio_passphrase_fn *ask, void *context);
+HELIO_MUST_CHECK enum helio_err rsa_from_private_pem(struct rsa_key **out, const char *pem,
+                                                     size_t n, helio_passphrase_fn *ask,
+                                                     void *context);
 /*
  * PKCS#8 PEM text; with passphrase_n > 0 under PBES2 (scrypt, AES-256-CBC).  The caller wipes and
  * frees *out (*n bytes, no NUL counted) with wipe and free.
@@ -58,9 +59,9 @@ HELIO_MUST_CHECK enum helio_err rsa_private_pem(const struct rsa_key *key, const
  * signature, rsa_size bytes, is verified before it is returned: HELIO_E_CRYPTO when that fails.
  * The salt is handed in so that a handshake can be replayed in a test.
  */
-HELIO_MUST_CHECK enum helio_err rsa_sign(const struct rsa_key *key, const uint8_t salt[RSA_SALT_SIZE],
-                                         const uint8_t *m, size_t n,
-                                         uint8_t out[RSA_SIGNATURE_MAX]);
+HELIO_MUST_CHECK enum helio_err rsa_sign(const struct rsa_key *key,
+                                         const uint8_t salt[RSA_SALT_SIZE], const uint8_t *m,
+                                         size_t n, uint8_t out[RSA_SIGNATURE_MAX]);
 /* HELIO_E_BROKEN unless signature[0..signature_n) is one of m[0..n) with a 32-byte salt. */
 HELIO_MUST_CHECK enum helio_err rsa_verify(const struct rsa_key *key, const uint8_t *m, size_t n,
                                            const uint8_t *signature, size_t signature_n);

@@ -37,6 +37,10 @@ HELIO_MUST_CHECK enum helio_err rsa_draw(struct evp_pkey_st **out, unsigned bits
 HELIO_MUST_CHECK enum helio_err rsa_read_public(struct evp_pkey_st **out, const uint8_t *der,
                                                 size_t n);
 
+/* Reads an RSAPrivateKey of two primes, der[0..n) whole; else HELIO_E_KEY. */
+HELIO_MUST_CHECK enum helio_err rsa_read_private(struct evp_pkey_st **out, const uint8_t *der,
+                                                 size_t n);
+
 /* x^e and x^d mod N: in and out are rsa_size bytes; HELIO_E_BROKEN when in is not below N. */
 HELIO_MUST_CHECK enum helio_err rsa_raw_public(const struct rsa_key *key, const uint8_t *in,
                                                uint8_t *out);

@@ -119,12 +119,14 @@ static const struct form *form_of(const struct pem_block *block)
 static enum helio_err key_of(struct rsa_key **out, const PKCS8_PRIV_KEY_INFO *info)
 {
     const ASN1_OBJECT *algorithm = NULL;
+    const unsigned char *der = NULL;
+    EVP_PKEY *pkey;
+    int n = 0;
 
-    if (PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) != 1 ||
+    if (PKCS8_pkey_get0(&algorithm, &der, &n, NULL, info) != 1 ||
         OBJ_obj2nid(algorithm) != NID_rsaEncryption)
         return crypto_result(false, HELIO_E_KEY);
-    EVP_PKEY *pkey = EVP_PKCS82PKEY_ex(info, NULL, NULL);
-    enum helio_err err = crypto_result(pkey, HELIO_E_FORMAT);
+    enum helio_err err = rsa_read_private(&pkey, der, (size_t)n);
 
     return err == HELIO_OK ? rsa_adopt(out, pkey, &rsa_rule_station) : err;
 }

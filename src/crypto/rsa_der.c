@@ -1,0 +1,203 @@
+/*
+ * Keys as DER, taken apart by hand.  The forms are fixed and short, and OpenSSL's decoders do not
+ * suit what is in them: they try many kinds of keys on a stranger's bytes, cannot tell that they
+ * ran out of memory from a key that is none, and leave private numbers in memory that they free.
+ */
+#include "crypto/rsa_key.h"
+
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "base/bytes.h"
+#include "base/wipe.h"
+#include "crypto/result.h"
+
+enum {
+    /* SubjectPublicKeyInfo of a 2048-bit key with e = 65537. */
+    PUBLIC_DER_MIN = 294,
+    TAG_INTEGER = 0x02,
+    TAG_BIT_STRING = 0x03,
+    TAG_SEQUENCE = 0x30,
+    PUBLIC_NUMBERS = 2,
+    PRIVATE_NUMBERS = 8,
+    /* der_number lets none be longer than the longest modulus and a zero before it. */
+    NUMBERS_SIZE = PRIVATE_NUMBERS * (RSA_SIGNATURE_MAX + 1)
+};
+
+/* AlgorithmIdentifier { rsaEncryption, NULL } (RFC 3279, 2.3.1). */
+static const uint8_t rsa_encryption[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                         0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
+/* INTEGER 65537, which ends the DER of every key of a station. */
+static const uint8_t exponent_der[] = {0x02, 0x03, 0x01, 0x00, 0x01};
+
+/* OpenSSL's names of the numbers in the order of RSAPrivateKey (RFC 8017, A.1.2). */
+static const char *const number_names[PRIVATE_NUMBERS] = {
+    OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+    OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+    OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+    OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
+};
+
+/* The content of the next DER value.  It takes more lengths than DER has; check_canonical does not. */
+static struct span der_content(struct reader *r, unsigned tag)
+{
+    bool right = read_u8(r) == tag;
+    size_t n = read_u8(r);
+
+    if (n == 0x81)
+        n = read_u8(r);
+    else if (n == 0x82)
+        n = read_u16(r);
+    const uint8_t *p = read_bytes(r, n);
+    if (!right)
+        r->failed = true;
+    return (struct span){p, p ? n : 0};
+}
+
+/* An INTEGER that is not negative. */
+static struct span der_number(struct reader *r)
+{
+    struct span number = der_content(r, TAG_INTEGER);
+
+    if (number.n == 0 || number.p[0] >= 0x80 || number.n > RSA_SIGNATURE_MAX + 1)
+        r->failed = true;
+    return number;
+}
+
+/* SEQUENCE { algorithm, BIT STRING { SEQUENCE { modulus, exponent } } } */
+static bool split_public(const uint8_t *der, size_t n, struct span numbers[PUBLIC_NUMBERS])
+{
+    struct reader whole = reader_over(der, n);
+    struct span content = der_content(&whole, TAG_SEQUENCE);
+    struct reader info = reader_over(content.p, content.n);
+    const uint8_t *algorithm = read_bytes(&info, sizeof rsa_encryption);
+    struct span bits = der_content(&info, TAG_BIT_STRING);
+    struct reader string = reader_over(bits.p, bits.n);
+    unsigned unused_bits = read_u8(&string);
+    struct span inner = der_content(&string, TAG_SEQUENCE);
+    struct reader key = reader_over(inner.p, inner.n);
+
+    for (size_t i = 0; i < PUBLIC_NUMBERS; i++)
+        numbers[i] = der_number(&key);
+    return reader_ended(&whole) && reader_ended(&info) && reader_ended(&string) &&
+           reader_ended(&key) && unused_bits == 0 &&
+           memcmp(algorithm, rsa_encryption, sizeof rsa_encryption) == 0;
+}
+
+/* SEQUENCE { version 0, eight numbers }; version 1, with more than two primes, is not for us. */
+static bool split_private(const uint8_t *der, size_t n, struct span numbers[PRIVATE_NUMBERS])
+{
+    struct reader whole = reader_over(der, n);
+    struct span content = der_content(&whole, TAG_SEQUENCE);
+    struct reader key = reader_over(content.p, content.n);
+    struct span version = der_number(&key);
+
+    for (size_t i = 0; i < PRIVATE_NUMBERS; i++)
+        numbers[i] = der_number(&key);
+    return reader_ended(&whole) && reader_ended(&key) && version.n == 1 && version.p[0] == 0;
+}
+
+/* Writes a number in the machine's byte order: what OSSL_PARAM wants. */
+static bool write_native(uint8_t *out, struct span number)
+{
+    BIGNUM *value = BN_bin2bn(number.p, (int)number.n, NULL);
+    bool ok = value && BN_bn2nativepad(value, out, (int)number.n) == (int)number.n;
+
+    BN_clear_free(value);
+    return ok;
+}
+
+/* A key of the first count numbers. */
+static enum helio_err build(EVP_PKEY **out, const struct span *numbers, size_t count, int selection)
+{
+    uint8_t native[NUMBERS_SIZE], *at = native;
+    OSSL_PARAM params[PRIVATE_NUMBERS + 1];
+    EVP_PKEY *pkey = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    bool ok = context && EVP_PKEY_fromdata_init(context) == 1;
+
+    for (size_t i = 0; i < count; at += numbers[i++].n) {
+        ok = ok && write_native(at, numbers[i]);
+        params[i] = OSSL_PARAM_construct_BN(number_names[i], at, numbers[i].n);
+    }
+    params[count] = OSSL_PARAM_construct_end();
+    ok = ok && EVP_PKEY_fromdata(context, &pkey, selection, params) == 1;
+    EVP_PKEY_CTX_free(context);
+    wipe(native, sizeof native);
+    *out = pkey;
+    return crypto_result(ok, HELIO_E_CRYPTO);
+}
+
+/* One key, one encoding: else it would have many fingerprints. */
+static enum helio_err check_canonical(EVP_PKEY *pkey, const uint8_t *der, size_t n)
+{
+    unsigned char *again = NULL;
+    int again_n = i2d_PUBKEY(pkey, &again);
+    enum helio_err err = crypto_result(again_n > 0, HELIO_E_CRYPTO);
+
+    if (err == HELIO_OK && ((size_t)again_n != n || memcmp(again, der, n) != 0))
+        err = HELIO_E_KEY;
+    OPENSSL_free(again);
+    return err;
+}
+
+enum helio_err rsa_read_public(EVP_PKEY **out, const uint8_t *der, size_t n)
+{
+    struct span numbers[PUBLIC_NUMBERS];
+
+    *out = NULL;
+    if (n > RSA_PUBLIC_DER_MAX || !split_public(der, n, numbers))
+        return HELIO_E_KEY;
+    enum helio_err err = build(out, numbers, PUBLIC_NUMBERS, EVP_PKEY_PUBLIC_KEY);
+    if (err == HELIO_OK)
+        err = check_canonical(*out, der, n);
+    if (err != HELIO_OK) {
+        EVP_PKEY_free(*out);
+        *out = NULL;
+    }
+    return err;
+}
+
+enum helio_err rsa_read_private(EVP_PKEY **out, const uint8_t *der, size_t n)
+{
+    struct span numbers[PRIVATE_NUMBERS];
+
+    *out = NULL;
+    if (!split_private(der, n, numbers))
+        return HELIO_E_KEY;
+    return build(out, numbers, PRIVATE_NUMBERS, EVP_PKEY_KEYPAIR);
+}
+
+enum helio_err rsa_from_public_der(struct rsa_key **out, const uint8_t *der, size_t n)
+{
+    EVP_PKEY *pkey;
+
+    *out = NULL;
+    /* What costs nothing to see comes first. */
+    if (n < PUBLIC_DER_MIN ||
+        memcmp(der + n - sizeof exponent_der, exponent_der, sizeof exponent_der) != 0)
+        return HELIO_E_KEY;
+    enum helio_err err = rsa_read_public(&pkey, der, n);
+
+    return err == HELIO_OK ? rsa_adopt(out, pkey, &rsa_rule_station) : err;
+}
+
+enum helio_err rsa_public_der(const struct rsa_key *key, uint8_t out[RSA_PUBLIC_DER_MAX], size_t *n)
+{
+    unsigned char *der = NULL;
+    int der_n = i2d_PUBKEY(key->pkey, &der);
+    enum helio_err err =
+        crypto_result(der_n > 0 && der_n <= (int)RSA_PUBLIC_DER_MAX, HELIO_E_CRYPTO);
+
+    *n = 0;
+    if (err == HELIO_OK) {
+        memcpy(out, der, (size_t)der_n);
+        *n = (size_t)der_n;
+    }
+    OPENSSL_free(der);
+    return err;
+}
