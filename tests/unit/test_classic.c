@@ -1422,6 +1422,8 @@ static void what_classic_has_not_is_refused(void **state)
     assert_int_equal(helio_session_id(st.session, out), HELIO_E_STATE);
     assert_int_equal(helio_session_export(st.session, "x", NULL, 0, out, sizeof out),
                      HELIO_E_STATE);
+    assert_int_equal(helio_session_confirm(st.session), HELIO_OK);
+    assert_int_equal(pull(&st).n, 0);
     assert_null(helio_session_peer(st.session));
     assert_int_equal(helio_session_suite(st.session), 0);
     helio_session_refuse(st.session, HELIO_REFUSE_UNTRUSTED);
