@@ -224,13 +224,13 @@ def cipher_from(suite, secret):
     return cipher(key, iv)
 
 
-EPOCH_BLOCKS, EPOCH_RECORDS, EPOCHS = 2**17, 2**16, 2**32
+EPOCH_BLOCKS, EPOCHS = 2**17, 2**32
 
 
 class Direction:
     """One direction of records: its secret, epoch, number and blocks (4.4).  `limits` exists so that tests can reach them."""
 
-    def __init__(self, suite, secret, limits=(EPOCH_BLOCKS, EPOCH_RECORDS, EPOCHS)):
+    def __init__(self, suite, secret, limits=(EPOCH_BLOCKS, EPOCHS)):
         self.suite, self.limits, self.epoch = suite, limits, 0
         self._begin(secret)
 
@@ -244,9 +244,9 @@ class Direction:
     def _count(self, plain):
         self.number += 1
         self.blocks += 4 + (len(plain) + 7) // 8
-        if self.blocks >= self.limits[0] or self.number >= self.limits[1]:
+        if self.blocks >= self.limits[0]:
             self.epoch += 1
-            if self.epoch < self.limits[2]:
+            if self.epoch < self.limits[1]:
                 self._begin(expand_label(self.secret, "next epoch", b"", 32))
             else:
                 self.secret = self.cipher = None
@@ -394,8 +394,8 @@ def check_service(raw):
 
 # 6. Records
 
-DATA, MESSAGE, CLOSE, PING, PONG, KIND_ALERT = range(1, 7)
-KINDS = {"data": DATA, "message": MESSAGE, "close": CLOSE, "ping": PING, "pong": PONG, "alert": KIND_ALERT}
+DATA, MESSAGE, CLOSE, PING, PONG, KIND_ALERT, RECEIPT = range(1, 8)
+KINDS = {"data": DATA, "message": MESSAGE, "close": CLOSE, "ping": PING, "pong": PONG, "alert": KIND_ALERT, "receipt": RECEIPT}
 CONTENT_MAX, PLAIN_MAX, PING_MAX = 65536, 67584, 64
 
 
@@ -436,12 +436,12 @@ class Session:
 
     outcome   None while alive, then one of: done, cut, violation, alert, refused, left, no-common, failed.  The first stays.
     events    a list to read and clear: ("suite", n), ("peer", key, name, service), ("wait",), ("open",), ("data", b), ("message", b),
-              ("close",), ("ping", b), ("pong", b), ("alert", reason), ("refused", reason), ("left", why), ("end", outcome)
+              ("close",), ("receipt",), ("ping", b), ("pong", b), ("alert", reason), ("refused", reason), ("left", why), ("end", outcome)
     values    every intermediate value, for the vectors
     """
 
     def __init__(self, role, identity, random=os.urandom, name=b"", service=b"line", suites=tuple(SUITES), trust=lambda *a: 0,
-                 fault=None, limits=(EPOCH_BLOCKS, EPOCH_RECORDS, EPOCHS)):
+                 fault=None, limits=(EPOCH_BLOCKS, EPOCHS)):
         self.role, self.identity, self.random, self.trust, self.suites = role, identity, random, trust, list(suites)
         self.name, self.service = check_name(name), check_service(service)
         self.fault, self.limits = fault, limits
@@ -449,7 +449,7 @@ class Session:
         self.outcome, self.events, self.values = None, [], {}
         self.input, self.output, self.transcript = bytearray(), bytearray(), b""
         self.sender = self.receiver = None
-        self.closed, self.peer_closed, self.waited = False, False, False
+        self.closed = self.confirmed = self.peer_closed = self.peer_confirmed = self.waited = False
         self.peer_key = self.peer_name = self.peer_service = self.suite = None
 
     # Bytes in, bytes out
@@ -478,7 +478,7 @@ class Session:
 
     def eof(self):
         """The transport from the peer has ended."""
-        if not self.outcome and not self.peer_closed:
+        if not self.outcome and not (self.peer_closed and self.peer_confirmed):
             self._end("cut")
 
     def pull(self):
@@ -500,11 +500,18 @@ class Session:
         """Ends this direction; the other may go on."""
         self.send_record(CLOSE, b"")
         self.closed = True
-        self._done_if_both_closed()
+        self._done_if_all_said()
+
+    def confirm(self):
+        """All that the peer sent before its close is where it should be."""
+        assert self.peer_closed and not self.confirmed, "nothing to confirm"
+        self.send_record(RECEIPT, b"")
+        self.confirmed = True
+        self._done_if_all_said()
 
     def fail(self):
         """This station failed for a reason of its own."""
-        if self.state == "open" and not self.closed:
+        if self.state == "open" and not (self.closed and self.confirmed):
             self.send_record(KIND_ALERT, u8(1))
         self._end("failed")
 
@@ -527,7 +534,7 @@ class Session:
     # Frames in
 
     def _step(self):
-        require(not (self.input and self.peer_closed), "frame: after close")
+        require(not (self.input and self.peer_closed and self.peer_confirmed), "frame: after close and receipt")
         if len(self.input) < 4:
             return False
         kind, length = self.input[0], int.from_bytes(self.input[1:4], "big")
@@ -665,6 +672,7 @@ class Session:
         content, kind = stripped[:-1], stripped[-1]
         require(len(content) <= CONTENT_MAX, "record: content too long")
         require(kind in KINDS.values(), "record: kind")
+        require(not self.peer_closed or kind in (RECEIPT, KIND_ALERT), "record: after close")
         if kind == DATA:
             self.events.append(("data", content))
         elif kind == MESSAGE:
@@ -673,7 +681,6 @@ class Session:
             require(content == b"", "record: close with content")
             self.peer_closed = True
             self.events.append(("close",))
-            self._done_if_both_closed()
         elif kind == PING:
             require(len(content) <= PING_MAX, "record: ping too long")
             self.events.append(("ping", content))
@@ -682,6 +689,11 @@ class Session:
         elif kind == PONG:
             require(len(content) <= PING_MAX, "record: pong too long")
             self.events.append(("pong", content))
+        elif kind == RECEIPT:
+            require(content == b"" and self.closed and not self.peer_confirmed, "record: receipt")
+            self.peer_confirmed = True
+            self.events.append(("receipt",))
+            self._done_if_all_said()
         else:
             require(content in (b"\1", b"\2"), "record: alert")
             self.events.append(("alert", content[0]))
@@ -691,7 +703,8 @@ class Session:
 
     def send_record(self, kind, content, padding=0):
         """One record; `padding` zeros stand behind a kind that is not padded by rule."""
-        assert self.state == "open" and not self.closed and not self.outcome, "the line is not open for sending"
+        allowed = not self.closed or kind in (RECEIPT, KIND_ALERT)
+        assert self.state == "open" and allowed and not self.outcome, "the line is not open for sending"
         assert len(content) <= CONTENT_MAX or self.fault
         plain = content + u8(kind)
         plain += bytes(padme(len(plain)) - len(plain) if kind == MESSAGE else padding)
@@ -826,8 +839,8 @@ class Session:
             self.outcome = outcome
             self.events.append(("end", outcome))
 
-    def _done_if_both_closed(self):
-        if self.closed and self.peer_closed:
+    def _done_if_all_said(self):
+        if self.closed and self.confirmed and self.peer_closed and self.peer_confirmed:
             self._end("done")
 
     def _send_alert(self, reason):
@@ -842,7 +855,7 @@ class Session:
             return
         if self.state != "open":
             self._send_alert(ALERT_VIOLATION)
-        elif not self.closed and self.sender.secret is not None:
+        elif not (self.closed and self.confirmed) and self.sender.secret is not None:
             self.send_record(KIND_ALERT, u8(2))
         self._end("violation")
 
@@ -863,6 +876,8 @@ LINE_FAULTS = {
     "cut": "end the connection after the data, without a close record",
     "alert": "send an alert record (reason 1) once open",
     "kind": "send a record of an unknown kind once open",
+    "receipt": "end the connection where the receipt should come",
+    "full": "fail where the receipt should come",
 }
 
 
@@ -935,13 +950,16 @@ class Line:
         except Violation as e:
             say("violation: %s" % e)
         self._report()
-        if not data and not self.s.outcome:  # the peer closed its direction; nothing more can be read, ours goes on
-            self._finish_sending()
 
-    def _finish_sending(self):
-        while not self.s.outcome:
-            self._read_source()
+    def _peer_closed(self):
+        """What came before has been written, and flushed: the receipt may go."""
+        if self.args.fault == "receipt":
             self._flush(everything=True)
+            self.s._end("cut")
+        elif self.args.fault == "full":
+            self.s.fail()
+        else:
+            self.s.confirm()
 
     def _report(self):
         while self.s.events:
@@ -963,7 +981,9 @@ class Line:
                 if self.args.fault == "alert":
                     self.s.fail()
                 elif self.args.fault == "kind":
-                    self.s.send_record(7, b"?")
+                    self.s.send_record(8, b"?")
+            elif what == "close":
+                self._peer_closed()
             elif what in ("refused", "left", "alert", "end"):
                 say("%s %s" % (what, rest[0]))
 
@@ -982,7 +1002,7 @@ class Line:
 
     def _linger(self):
         """Lets the last bytes arrive: closing at once with unread input would make TCP reset the connection."""
-        if self.args.fault == "cut":
+        if self.args.fault in ("cut", "receipt"):
             return
         try:
             self._flush(everything=True)

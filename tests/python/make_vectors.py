@@ -20,6 +20,7 @@ Run it again only when the wire changes; without a change it writes the same byt
       wait    at                    the answer to peer: later (only at R; trust or refuse follows)
       send    at, kind, data        kind message, data or ping; "fill": n in place of data is n bytes, the i-th being i mod 251
       close   at
+      confirm at                    all that came before the peer's close is where it should be: the receipt
       fail    at                    the station gives up for a reason of its own
       export  label, context, out   both stations export this
       end     at, why               the session is over there: done, untrusted (it refused), refused (with reason), returning (LEAVE 5 came), no-common,
@@ -78,8 +79,9 @@ class Case:
     """Runs a session and writes down what was done and seen."""
 
     def __init__(self, name, suites=(CHACHA,), r_suites=tuple(SUITES), keys="ab", names=("alice", "bob"), service="line", i_verdict=0,
-                 r_verdict=0, engines="IR", faults=(None, None)):
+                 r_verdict=0, engines="IR", faults=(None, None), confirm=True):
         self.name, self.steps, self.verdict, self.engines, self.over = name, [], {"I": i_verdict, "R": r_verdict}, engines, set()
+        self.confirms = confirm
         self.config, self.sessions, self.draws = {}, {}, {}
         for role, key, own, allowed, fault in zip("IR", keys, names, (suites, r_suites), faults):
             draws = self.draws[role] = Draws("%s %s" % (name, role))
@@ -131,6 +133,7 @@ class Case:
         session = self.sessions[role]
         if role not in self.engines:
             session.events.clear()
+            self.confirm_if_due(role)
         while session.events:
             kind, *rest = session.events.pop(0)
             if kind == "peer":
@@ -147,6 +150,7 @@ class Case:
                 self.step("event", at=role, event=kind, **described(rest[0]))
             elif kind == "close":
                 self.step("event", at=role, event="closed")
+                self.confirm_if_due(role)
             elif kind in ("refused", "left", "alert"):
                 self.reason = rest[0]
             elif kind == "end":
@@ -200,6 +204,20 @@ class Case:
         self.sessions[role].close()
         self.report(role)
         return self.pump() if pump else self
+
+    def confirm_if_due(self, role):
+        session = self.sessions[role]
+        if self.confirms and session.peer_closed and not session.confirmed and not session.outcome:
+            self.confirm(role, pump=False)
+
+    def confirm(self, role, pump=True):
+        if role in self.engines:
+            self.step("confirm", at=role)
+        self.sessions[role].confirm()
+        if not pump:  # whoever reports what the session says goes on doing so
+            return self
+        self.report(role)
+        return self.pump()
 
     def fail(self, role):
         self.step("fail", at=role)
@@ -301,6 +319,17 @@ def together():
     return case.close("I").done()
 
 
+def slow():
+    """Both close first; the receipts come later, one by one."""
+    case = Case("late receipts", confirm=False).handshake().send("I", "data", b"for the disk").close("R").close("I")
+    return case.confirm("R").confirm("I").done()
+
+
+def disk_full():
+    """The responder has closed, and then fails where its receipt should come."""
+    return Case("a failure after close", confirm=False).handshake().close("R").send("I", "data", b"for the disk").close("I").fail("R").done()
+
+
 def cases():
     for suite in SUITES:
         yield whole(Case(SUITES[suite][0], suites=[suite], r_suites=[suite]))
@@ -326,6 +355,8 @@ def cases():
     yield tampered("AUTH", 2, 600)
     yield tampered("ACCEPT", 3, 8)
     yield tampered_record(6)
+    yield slow()
+    yield disk_full()
     yield Case("a failure of its own").handshake().send("I", "data", b"up to here").fail("R").done()
 
 
@@ -410,12 +441,13 @@ AUTH_EXTRAS = {
 ACCEPTS = {"name cut": b"\0\3ab", "name and more": b"\0\1ab", "name with a newline": b"\0\1\n", "nothing behind 0": b"\0", "no reason": b"\1",
            "reason 0": b"\1\0", "reason 5": b"\1\5", "refused and more": b"\1\1\0", "wait and more": b"\2\0", "answer 3": b"\3"}
 RECORDS = {
-    "only zeros": bytes(9), "kind 7": b"x\7", "kind 255": b"\xff", "close with content": b"x\3", "close with a zero before it": b"\0\3",
+    "only zeros": bytes(9), "kind 8": b"x\x08", "kind 255": b"\xff", "receipt, but nothing is closed": b"\7", "close with content": b"x\3", "close with a zero before it": b"\0\3",
     "ping of 65 bytes": b"p" * 65 + b"\4", "pong of 65 bytes": b"p" * 65 + b"\5", "alert without a reason": b"\6", "alert 0": b"\0\6", "alert 3": b"\3\6",
     "alert and more": b"\1\1\6", "alert 2": b"\2\6",
 }
 ALLOWED_RECORDS = [b"\1", b"\2", b"padded\1\0\0\0", b"not padded as it should be\2", b"two\0\0\2", b"no ping of yours\5",
-                   b"p" * 64 + b"\4\0\0", b"\4", b"\3\0\0"]
+                   b"p" * 64 + b"\4\0\0", b"\4"]
+AFTER_CLOSE = {"data": b"\1", "message": b"x\2", "close": b"\3", "ping": b"\4", "pong": b"\5", "receipt, but we have not closed": b"\7", "alert": b"\1\6"}
 HEADERS = {"ALERT": "07000001", "HELLO": "01000046", "ACCEPT": "04000011", "type 0": "00000011", "length 16": "05000010", "length 67601": "05010811"}
 
 
@@ -455,12 +487,21 @@ def peers():
         yield sealed(peer("record: " + name, "I"), "I", plain).done()
     for name, head in HEADERS.items():
         yield says(peer("once open: header of " + name, "I"), "I", bytes.fromhex(head)).done()
-    yield says(peer("once closed: a byte", "R").close("R"), "R", b"\5").done()
-    yield says(peer("both sides wrong: no alert behind our close", "R").close("I"), "R", bytes.fromhex("07000001")).done()
+    case = peer("a byte behind close and receipt", "R", confirm=False).close("I").close("R")
+    case.sessions["R"].confirm()
+    yield says(case, "R", b"\5").done()
+    yield says(peer("once closed: a violation, and an alert behind our close", "R").close("I"), "R", bytes.fromhex("07000001")).done()
+    for name, plain in AFTER_CLOSE.items():
+        yield sealed(peer("once closed: " + name, "R", confirm=False).close("R"), "R", plain).done()
+    yield sealed(peer("once both closed: receipt with content", "R", confirm=False).close("I").close("R"), "R", b"x\7").done()
+    yield sealed(peer("receipt twice", "R").close("I"), "R", b"\7").done()
+    yield sealed(peer("padded receipt after close", "R", confirm=False).close("I").close("R").confirm("I"), "R", b"\7\0\0").done()
+    yield says(peer("violation behind our receipt", "R").close("R"), "R", bytes.fromhex("07000001")).done()
+    yield says(peer("violation behind our close and receipt: no alert", "R", confirm=False).close("R").confirm("I").close("I"), "R", bytes.fromhex("07000001")).done()
     case = peer("rare and allowed", "R")
     for plain in ALLOWED_RECORDS:
         sealed(case, "R", plain)
-    yield case.send("I", "message", b"bye").close("I").done()
+    yield case.send("I", "message", b"bye").close("I").close("R").done()
 
 
 def says_and_ends(case, bad, data):

@@ -405,6 +405,14 @@ static void do_close(struct replay *r, struct json_object *step)
     assert_int_equal(helio_session_close(s->session), HELIO_OK);
 }
 
+static void do_confirm(struct replay *r, struct json_object *step)
+{
+    struct side *s = side_at(r, step, "at");
+
+    settle(r, s);
+    assert_int_equal(helio_session_confirm(s->session), HELIO_OK);
+}
+
 static void do_fail(struct replay *r, struct json_object *step)
 {
     struct side *s = side_at(r, step, "at");
@@ -466,9 +474,9 @@ static const struct {
     const char *name;
     void (*run)(struct replay *, struct json_object *);
 } verbs[] = {
-    {"start", do_start},   {"wire", do_wire}, {"event", do_event},   {"trust", do_trust},
-    {"refuse", do_refuse}, {"wait", do_wait}, {"send", do_send},     {"close", do_close},
-    {"fail", do_fail},     {"end", do_end},   {"export", do_export},
+    {"start", do_start},     {"wire", do_wire}, {"event", do_event}, {"trust", do_trust},
+    {"refuse", do_refuse},   {"wait", do_wait}, {"send", do_send},   {"close", do_close},
+    {"confirm", do_confirm}, {"fail", do_fail}, {"end", do_end},     {"export", do_export},
 };
 
 /* ------------------------------------------------------------------------------------ cases -- */
