@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <malloc.h>
 #include <cmocka.h>
 
 #include "classic/classic.h"
@@ -1352,7 +1353,10 @@ static void the_end_of_the_stream_is_a_close_only_between_bytes(void **state)
         assert_int_equal(helio_session_eof(st.session), expected);
         take_events(&st);
         assert_int_equal(st.closed, expected == HELIO_OK);
+        st.closed = false;
         assert_int_equal(helio_session_eof(st.session), expected);
+        take_events(&st);
+        assert_false(st.closed); /* said once */
         stop(&st);
     }
 }
@@ -1436,6 +1440,36 @@ static void what_classic_has_not_is_refused(void **state)
     assert_int_equal(say(&st, text_bytes("x")), HELIO_E_TIMEOUT);
     assert_int_equal(pull(&st).n, 0);
     stop(&st);
+}
+
+static bool holds(const struct station *st, struct bytes secret)
+{
+    return memmem(st->session, malloc_usable_size(st->session), secret.p, secret.n) != NULL;
+}
+
+/* The session's own memory, where the key was, after the session has failed. */
+static void keys_are_wiped(void **state)
+{
+    (void)state;
+    const struct vector_handshake *v = &handshakes[0];
+    const struct bytes key = {v->digest.p, KEYSTREAM_KEY};
+
+    for (int role = HELIO_INITIATOR; role <= HELIO_RESPONDER; role++) {
+        struct station st;
+
+        if (role == HELIO_INITIATOR)
+            open_client(&st, v, NULL);
+        else
+            open_server(&st, v);
+        assert_int_equal(give(&st, v->messages[0].wire), HELIO_OK);
+        assert_true(holds(&st, key));
+        assert_true(holds(&st, v->messages[0].plain));
+        assert_false(holds(&st, v->random) || holds(&st, v->transported));
+        assert_int_equal(give(&st, text_bytes("!")), HELIO_E_BROKEN);
+        assert_false(holds(&st, key));
+        assert_false(holds(&st, v->messages[0].plain));
+        stop(&st);
+    }
 }
 
 static void a_config_out_of_range_is_refused(void **state)
@@ -1530,6 +1564,7 @@ int main(void)
         cmocka_unit_test(the_end_of_the_stream_is_a_close_only_between_bytes),
         cmocka_unit_test(done_waits_for_the_late_answer),
         cmocka_unit_test(what_classic_has_not_is_refused),
+        cmocka_unit_test(keys_are_wiped),
         cmocka_unit_test(a_config_out_of_range_is_refused),
     };
 
