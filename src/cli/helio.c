@@ -40,6 +40,11 @@ static const struct verb verbs[] = {
      "terminal this is a chat; with stdin or stdout redirected it is a pipe.  An IPv6 address\n"
      "goes in brackets: [::1]:4000.\n",
      1, 1, verb_connect},
+    {"demo", VERB_DEMO, "", "watch two stations talk, each step explained",
+     "Runs two stations as two processes on this machine, first with helio/1, then with classic,\n"
+     "and shows what each step of the handshake is for.  Uses a directory of its own, which it\n"
+     "removes; our identity and known stations are not touched.\n",
+     0, 0, verb_demo},
 };
 
 /*
