@@ -42,8 +42,9 @@ static bool service_offered(struct talk *talk)
         strcmp(peer->service, TALK_SERVICE) == 0)
         return true;
     say_error("service",
-              "%s asks for the service \"%s\", and this is listen\nFor that run: helio serve",
-              talk->call.who, peer->service);
+              "%s asks for the service \"%s\", which listen does not offer\n"
+              "It was told so.  listen and connect talk to each other (service \"%s\").",
+              talk->call.who, peer->service, TALK_SERVICE);
     talk->call.refused = true;
     io_line_refuse(talk->call.line, HELIO_REFUSE_SERVICE);
     return false;

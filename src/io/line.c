@@ -52,6 +52,7 @@ struct io_line {
     bool wants_confirm; /* io_line_confirm did */
     bool starved;       /* io_line_send found the queue full */
     bool paused;
+    bool delivering; /* deliver is running: events are handed out in order, not nested */
     uint64_t sent;
     uint64_t received;
     uint64_t opened_at;
@@ -277,15 +278,20 @@ static void note_event(struct io_line *line, const helio_event *event)
     }
 }
 
+/* Called from inside a handler it does nothing: the loop that called the handler goes on. */
 static void deliver(struct io_line *line)
 {
     helio_event event;
 
+    if (line->delivering)
+        return;
+    line->delivering = true;
     while (line->phase < LINGER && helio_session_next(line->session, &event) == HELIO_OK &&
            event.kind != HELIO_EVENT_NONE) {
         note_event(line, &event);
         line->handlers->event(line->context, line, &event);
     }
+    line->delivering = false;
 }
 
 /* Each turn takes bytes, or hands out an event, or ends: feed takes something when none is pending.
@@ -415,6 +421,7 @@ void io_line_trust(struct io_line *line)
     enum helio_err ignored = helio_session_trust(line->session);
 
     (void)ignored; /* the session has latched it */
+    deliver(line); /* a responder that asked its user is open from here on */
     advance(line);
 }
 
