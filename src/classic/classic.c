@@ -1,19 +1,12 @@
 /*
- * classic.c: the state machine of the original's protocol, both roles (docs/classic.md).
+ * classic.c: the original's protocol behind the session frame, both roles (docs/classic.md).
  *
- * Nothing is framed.  In the handshake each piece is known by its own last byte.  After it, all
- * that comes between two of our own sends is one message: its keystream goes on through however
- * many pieces the network makes of it, and each piece is handed out as it comes, since nobody can
- * tell which is the last.  What is accepted and what is handed out never depends on the split.
- *
- * Invariants:
- *  - keystream stands where the peer's next byte needs it.  One is enough: our own message, which
- *    is always whole, restarts it before and after;
- *  - digits is how many hex digits the peer has sent in this turn; when it is odd, half holds the
- *    last one, and it is not our turn in the middle of a byte;
- *  - key is held by an initiator from new until wipe, by a responder never.
+ * Nothing is framed.  After the handshake (handshake.c) all that comes between two of our own sends
+ * is one message: its keystream goes on through however many pieces the network makes of it, and
+ * each piece is handed out as it comes, since nobody can tell which is the last.  What is accepted
+ * and what is handed out never depends on the split.
  */
-#include "classic/classic.h"
+#include "classic/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,51 +14,11 @@
 #include "base/text.h"
 #include "base/wipe.h"
 #include "classic/hex.h"
-#include "classic/keystream.h"
-#include "classic/repr.h"
-#include "classic/transport.h"
 
-enum {
-    PEM_MAX = 1024,
-    TEXT_MAX = HELIO_CLASSIC_MESSAGE_MAX,
-    DIGITS_MAX = 2 * TEXT_MAX,
-    /* One draw in 256 has a first byte of zero.  So many in a row are a broken generator. */
-    DRAWS_MAX = 64
-};
-
-static const char pem_first[] = "-----BEGIN PUBLIC KEY-----";
-static const char pem_last[] = "-----END PUBLIC KEY-----";
-static const char yes[] = "YES";
 static const char after_name[] = " : ";
 
-enum { PEM_FIRST = sizeof pem_first - 1, PEM_LAST = sizeof pem_last - 1, YES = sizeof yes - 1 };
-
-/* What the peer sends next. */
-enum state { AWAIT_YES, AWAIT_REPLY, AWAIT_PEM, AWAIT_HASH, TALK };
-
-struct classic {
-    struct helio_session session; /* first: the two are cast into each other */
-    enum state state;
-    unsigned offset;
-    helio_classic_counter counter;
-    struct rsa_key *key;
-    uint8_t hash[DIGEST_TEXT]; /* of the public key's text, ours or the peer's */
-    size_t matched;            /* how much of a text that is known beforehand has come */
-    uint8_t gathered[PEM_MAX]; /* responder: the public key; initiator: the reply, for the trace */
-    size_t gathered_n;
-    struct repr_parser reply;
-    struct keystream keystream;
-    uint8_t prefix[HELIO_NAME_MAX + sizeof after_name]; /* initiator: "NAME : " or nothing */
-    size_t prefix_n;
-    bool our_turn;
-    bool closed; /* by us */
-    bool ended;  /* by the peer */
-    size_t digits;
-    uint8_t half;
-    uint8_t text[TEXT_MAX]; /* what the pending event shows */
-};
-
-_Static_assert((int)PEM_MAX >= (int)REPR_READ_MAX, "gathered holds a reply as well");
+_Static_assert(HELIO_NAME_MAX + sizeof after_name - 1 <= CLASSIC_PREFIX_MAX,
+               "the longest name fits");
 
 static struct classic *classic_of(struct helio_session *s)
 {
@@ -77,211 +30,6 @@ static const struct classic *classic_of_const(const struct helio_session *s)
     return (const struct classic *)s;
 }
 
-/* A fault of the key that the peer chose is the peer's fault. */
-static enum helio_err blame_peer(enum helio_err err)
-{
-    return err == HELIO_E_KEY || err == HELIO_E_FORMAT ? HELIO_E_BROKEN : err;
-}
-
-/* Takes what of in[0..n) goes on with expected, which began `matched` bytes ago. */
-static enum helio_err match(struct classic *c, const void *expected, size_t expected_n,
-                            const uint8_t *in, size_t n, size_t *used)
-{
-    const uint8_t *e = expected;
-
-    while (*used < n && c->matched < expected_n)
-        if (in[(*used)++] != e[c->matched++])
-            return HELIO_E_BROKEN;
-    return HELIO_OK;
-}
-
-/* Both stations have t: from here on everything follows from its digest. */
-static enum helio_err open_line(struct classic *c, const uint8_t t[TRANSPORT_KEY])
-{
-    uint8_t digest[DIGEST_TEXT];
-    enum helio_err err = digest_text(digest, t, TRANSPORT_KEY);
-
-    if (err)
-        goto out;
-    session_trace(&c->session, "session key", digest, sizeof digest);
-    keystream_set_key(&c->keystream, digest, c->offset, c->counter);
-    c->our_turn = c->session.role == HELIO_INITIATOR;
-    c->state = TALK;
-    session_raise(&c->session, HELIO_EVENT_OPEN, NULL, 0);
-out:
-    wipe(digest, sizeof digest);
-    return err;
-}
-
-/* -------------------------------------------------------------------------------- responder -- */
-
-static bool pem_ended(const struct classic *c)
-{
-    return c->gathered_n >= PEM_FIRST + PEM_LAST &&
-           memcmp(c->gathered + c->gathered_n - PEM_LAST, pem_last, PEM_LAST) == 0;
-}
-
-/* The original says YES to any text; whether it is a key is looked at after the hash. */
-static enum helio_err take_pem(struct classic *c)
-{
-    session_trace(&c->session, "public key", c->gathered, c->gathered_n);
-    enum helio_err err = digest_text(c->hash, c->gathered, c->gathered_n);
-    if (err)
-        return err;
-    c->state = AWAIT_HASH;
-    c->matched = 0;
-    return buffer_append(&c->session.out, yes, YES);
-}
-
-static enum helio_err await_pem(struct classic *c, const uint8_t *in, size_t n, size_t *used)
-{
-    while (*used < n) {
-        uint8_t byte = in[(*used)++];
-
-        if (c->gathered_n == PEM_MAX ||
-            (c->gathered_n < PEM_FIRST && byte != (uint8_t)pem_first[c->gathered_n]))
-            return HELIO_E_BROKEN;
-        c->gathered[c->gathered_n++] = byte;
-        if (pem_ended(c))
-            return take_pem(c);
-    }
-    return HELIO_OK;
-}
-
-/*
- * Draws k until t does not begin with a zero: the original's client reads t as a number, loses the
- * zero and hashes 15 bytes.
- */
-static enum helio_err draw(struct classic *c, uint8_t t[TRANSPORT_KEY])
-{
-    uint8_t k[TRANSPORT_KEY];
-    enum helio_err err = HELIO_E_CRYPTO;
-
-    for (int i = 0; i < DRAWS_MAX; i++) {
-        err = session_random(&c->session, k, sizeof k);
-        if (err)
-            break;
-        err = transport_from_random(t, k);
-        if (err || t[0] != 0)
-            break;
-        err = HELIO_E_CRYPTO;
-    }
-    wipe(k, sizeof k);
-    return err;
-}
-
-/* Textbook RSA of t as a number; the result as a number, too: without zeros before it. */
-static enum helio_err encrypt_and_queue(struct classic *c, const struct rsa_key *peer,
-                                        const uint8_t t[TRANSPORT_KEY])
-{
-    uint8_t number[RSA_CLASSIC_BYTES_MAX] = {0}, encrypted[RSA_CLASSIC_BYTES_MAX];
-    uint8_t reply[REPR_TEXT_MAX];
-    size_t size = rsa_size(peer), zeros = 0;
-
-    memcpy(number + size - TRANSPORT_KEY, t, TRANSPORT_KEY);
-    enum helio_err err = rsa_classic_encrypt(peer, number, encrypted);
-    wipe(number, sizeof number);
-    if (err)
-        return err;
-    while (zeros < size - 1 && encrypted[zeros] == 0)
-        zeros++;
-    size_t n = repr_write(reply, encrypted + zeros, size - zeros);
-    session_trace(&c->session, "encrypted key", reply, n);
-    return buffer_append(&c->session.out, reply, n);
-}
-
-static enum helio_err take_hash(struct classic *c)
-{
-    uint8_t t[TRANSPORT_KEY];
-    struct rsa_key *peer = NULL;
-    enum helio_err err;
-
-    session_trace(&c->session, "public key hash", c->hash, sizeof c->hash);
-    err = rsa_classic_from_public_pem(&peer, (const char *)c->gathered, c->gathered_n);
-    if (err) {
-        err = blame_peer(err);
-        goto out;
-    }
-    err = draw(c, t);
-    if (err)
-        goto out;
-    err = encrypt_and_queue(c, peer, t);
-    if (err)
-        goto out;
-    err = open_line(c, t);
-out:
-    rsa_free(peer);
-    wipe(t, sizeof t);
-    return err;
-}
-
-static enum helio_err await_hash(struct classic *c, const uint8_t *in, size_t n, size_t *used)
-{
-    enum helio_err err = match(c, c->hash, sizeof c->hash, in, n, used);
-
-    return err || c->matched < sizeof c->hash ? err : take_hash(c);
-}
-
-/* -------------------------------------------------------------------------------- initiator -- */
-
-static enum helio_err await_yes(struct classic *c, const uint8_t *in, size_t n, size_t *used)
-{
-    enum helio_err err = match(c, yes, YES, in, n, used);
-
-    if (err || c->matched < YES)
-        return err;
-    c->state = AWAIT_REPLY;
-    session_trace(&c->session, "public key hash", c->hash, sizeof c->hash);
-    return buffer_append(&c->session.out, c->hash, sizeof c->hash);
-}
-
-/* True when all bytes are zero; the decrypted number is secret, so all are looked at. */
-static bool all_zero(const uint8_t *p, size_t n)
-{
-    uint8_t any = 0;
-
-    for (size_t i = 0; i < n; i++)
-        any |= p[i];
-    return any == 0;
-}
-
-static enum helio_err take_reply(struct classic *c)
-{
-    uint8_t number[RSA_CLASSIC_BYTES_MAX] = {0}, t[RSA_CLASSIC_BYTES_MAX] = {0};
-    size_t size = rsa_size(c->key), n = c->reply.n;
-    enum helio_err err;
-
-    session_trace(&c->session, "encrypted key", c->gathered, c->gathered_n);
-    if (n == 0 || n > size)
-        return HELIO_E_BROKEN;
-    memcpy(number + size - n, c->reply.value, n);
-    err = rsa_classic_decrypt(c->key, number, t);
-    if (err)
-        goto out;
-    err = HELIO_E_BROKEN;
-    if (!all_zero(t, size - TRANSPORT_KEY))
-        goto out;
-    err = open_line(c, t + size - TRANSPORT_KEY);
-out:
-    wipe(t, sizeof t);
-    return err;
-}
-
-static enum helio_err await_reply(struct classic *c, const uint8_t *in, size_t n, size_t *used)
-{
-    while (*used < n) {
-        uint8_t byte = in[(*used)++];
-        enum repr_status status = repr_add(&c->reply, byte);
-
-        if (status == REPR_BAD)
-            return HELIO_E_BROKEN;
-        c->gathered[c->gathered_n++] = byte; /* at most REPR_READ_MAX: repr_add counts, too */
-        if (status == REPR_DONE)
-            return take_reply(c);
-    }
-    return HELIO_OK;
-}
-
 /* --------------------------------------------------------------------------------- messages -- */
 
 /* How many of in[0..n) are hex digits, from the first on, and within this turn's limit. */
@@ -289,7 +37,7 @@ static size_t count_digits(const struct classic *c, const uint8_t *in, size_t n)
 {
     size_t i = 0;
 
-    while (i < n && c->digits + i < DIGITS_MAX && hex_value(in[i]) >= 0)
+    while (i < n && c->digits + i < CLASSIC_DIGITS_MAX && hex_value(in[i]) >= 0)
         i++;
     return i;
 }
@@ -340,7 +88,7 @@ static enum helio_err check_send(const struct classic *c, size_t n, helio_conten
         return HELIO_E_STATE;
     if (content != HELIO_MESSAGE || n == 0)
         return HELIO_E_ARGUMENT;
-    if (n > TEXT_MAX - c->prefix_n)
+    if (n > CLASSIC_TEXT_MAX - c->prefix_n)
         return HELIO_E_TOO_LONG;
     return may_send(c) ? HELIO_OK : HELIO_E_STATE;
 }
@@ -349,7 +97,7 @@ static enum helio_err op_send(struct helio_session *s, const uint8_t *data, size
                               helio_content content)
 {
     struct classic *c = classic_of(s);
-    uint8_t text[TEXT_MAX];
+    uint8_t text[CLASSIC_TEXT_MAX];
     uint8_t *wire;
     enum helio_err err = check_send(c, n, content);
 
@@ -376,8 +124,10 @@ static enum helio_err op_send(struct helio_session *s, const uint8_t *data, size
 /* ------------------------------------------------------------------------------- the frame -- */
 
 static enum helio_err (*const steps[])(struct classic *, const uint8_t *, size_t, size_t *) = {
-    [AWAIT_YES] = await_yes, [AWAIT_REPLY] = await_reply,
-    [AWAIT_PEM] = await_pem, [AWAIT_HASH] = await_hash,
+    [AWAIT_YES] = classic_await_yes,
+    [AWAIT_REPLY] = classic_await_reply,
+    [AWAIT_PEM] = classic_await_pem,
+    [AWAIT_HASH] = classic_await_hash,
     [TALK] = talk,
 };
 
@@ -556,25 +306,6 @@ static enum helio_err create(struct classic **out, const helio_config *config, h
     return HELIO_OK;
 }
 
-/* The initiator speaks first: its public key, without the newline that ends a PEM file. */
-static enum helio_err queue_pem(struct classic *c)
-{
-    char *pem = NULL;
-    enum helio_err err = rsa_public_pem(c->key, &pem);
-
-    if (err)
-        return err;
-    size_t n = strlen(pem);
-    if (n > 0 && pem[n - 1] == '\n')
-        n--;
-    session_trace(&c->session, "public key", pem, n);
-    err = digest_text(c->hash, pem, n);
-    if (err == HELIO_OK)
-        err = buffer_append(&c->session.out, pem, n);
-    free(pem);
-    return err;
-}
-
 enum helio_err classic_new_with_key(struct helio_session **out, const helio_config *config,
                                     struct rsa_key *key)
 {
@@ -588,7 +319,7 @@ enum helio_err classic_new_with_key(struct helio_session **out, const helio_conf
         return err;
     }
     c->key = key;
-    err = queue_pem(c);
+    err = classic_begin(c);
     if (err) {
         op_destroy(&c->session);
         return err;
