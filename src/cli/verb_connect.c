@@ -7,6 +7,7 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/talk.h"
 #include "cli/talk_trust.h"
@@ -38,6 +39,11 @@ static void report_no_connection(const struct caller *caller, const struct io_re
 {
     const char *help = advice[report->fault];
     const char *detail = report->detail;
+    size_t n = strlen(caller->label);
+
+    /* One address, as it was given: it has been said. */
+    if (strncmp(detail, caller->label, n) == 0 && detail[n] == ' ' && !strchr(detail, ','))
+        detail = "";
 
     say_fields(SAY_ERROR, "no-connection",
                (const struct say_field[]){{.key = "station", .text = caller->label},

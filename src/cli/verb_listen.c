@@ -156,7 +156,11 @@ static void on_patience(void *context)
 static void report_not_listening(const char *where, const struct io_report *report)
 {
     const char *detail = report->detail;
+    size_t n = strlen(where);
 
+    /* One address, as it was given: it has been said. */
+    if (strncmp(detail, where, n) == 0 && detail[n] == ' ' && !strchr(detail, ','))
+        detail = "";
     say_fields(SAY_ERROR, "cannot-listen",
                (const struct say_field[]){{.key = "address", .text = where},
                                           {.key = "reason", .text = io_fault_text(report->fault)},

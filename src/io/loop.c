@@ -121,7 +121,7 @@ enum { SIGNAL_COUNT = sizeof signal_numbers / sizeof *signal_numbers };
 
 struct io_signals {
     uv_signal_t uv[SIGNAL_COUNT];
-    unsigned open;
+    unsigned open; /* handles that are not closed */
     io_signal_fn *fn;
     void *context;
 };
@@ -141,6 +141,15 @@ static void on_signal_closed(uv_handle_t *handle)
         free(signals);
 }
 
+/* nohup and the shell's & let a program start with signals ignored; so they stay. */
+static bool ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+           action.sa_handler == SIG_IGN;
+}
+
 enum helio_err io_signals_new(struct io_signals **out, struct io_loop *loop, io_signal_fn *fn,
                               void *context)
 {
@@ -157,7 +166,8 @@ enum helio_err io_signals_new(struct io_signals **out, struct io_loop *loop, io_
             break;
         uv->data = signals;
         signals->open++;
-        uv_signal_start(uv, on_signal, signal_numbers[i]);
+        if (!ignored(signal_numbers[i]))
+            uv_signal_start(uv, on_signal, signal_numbers[i]);
         /* Waiting for a signal alone is no reason to stay. */
         uv_unref((uv_handle_t *)uv);
     }
