@@ -71,6 +71,15 @@ enum exit_status trust_remember(const struct options *options, const struct trus
 /* ------------------------------------------------------------------------------------ refusals --
  */
 
+/* A claimed name between quotes, which it cannot close by itself. */
+static const char *claim(const char *name, char *out, size_t cap)
+{
+    say_quoted(out, cap, name, strlen(name));
+    for (char *p = out; (p = strchr(p, '"')); p++)
+        *p = '\'';
+    return out;
+}
+
 /* "the station at host:port", or "the station from 192.0.2.1:7 that calls itself "alice"". */
 static const char *who(const struct trust_case *c, char *out, size_t cap)
 {
@@ -80,7 +89,7 @@ static const char *who(const struct trust_case *c, char *out, size_t cap)
         snprintf(out, cap, "the station at %s", c->label);
     else if (*c->peer->name)
         snprintf(out, cap, "the station from %s that calls itself \"%s\"", c->address,
-                 say_quoted(name, sizeof name, c->peer->name, strlen(c->peer->name)));
+                 claim(c->peer->name, name, sizeof name));
     else
         snprintf(out, cap, "the station from %s", c->address);
     return out;
@@ -109,7 +118,9 @@ static void say_unknown(const struct options *options, const struct trust_case *
         return;
     }
     trust_new_name(c, name);
-    trust_command(options, "add", name, command, sizeof command);
+    /* Where the fingerprint would be the name, there is a better one. */
+    trust_command(options, "add", strcmp(name, fingerprint) == 0 ? "NAME" : name, command,
+                  sizeof command);
     say_fields(SAY_ERROR, "unknown-station",
                (const struct say_field[]){{.key = "fingerprint", .text = fingerprint},
                                           {.key = "command", .text = command},
@@ -179,16 +190,17 @@ void trust_say_refusal(const struct options *options, const struct trust_case *c
 
 void trust_question(const struct trust_case *c, char *out, size_t cap)
 {
-    char fingerprint[HELIO_FINGERPRINT_TEXT], who_text[2 * SAY_QUOTED_MAX], shown[SAY_QUOTED_MAX];
+    char fingerprint[HELIO_FINGERPRINT_TEXT], who_text[2 * SAY_QUOTED_MAX];
+    char at[SAY_QUOTED_MAX] = "", address[SAY_QUOTED_MAX];
 
     helio_fingerprint_format(&c->peer->fingerprint, fingerprint);
     who(c, who_text, sizeof who_text);
     who_text[0] = 'T';
-    say_quoted(shown, sizeof shown, c->address, strlen(c->address));
+    if (c->role == HELIO_INITIATOR)
+        snprintf(at, sizeof at, " (%.80s)",
+                 say_quoted(address, sizeof address, c->address, strlen(c->address)));
     snprintf(out, cap,
-             "%s%s%s%s is not known here.\nIts RSA-%u key has the fingerprint %s\n"
+             "%s%s is not known here.\nIts RSA-%u key has the fingerprint %s\n"
              "Do you trust it (yes/no/[fingerprint])? ",
-             who_text, c->role == HELIO_INITIATOR ? " (" : "",
-             c->role == HELIO_INITIATOR ? shown : "", c->role == HELIO_INITIATOR ? ")" : "",
-             c->peer->bits, fingerprint);
+             who_text, at, c->peer->bits, fingerprint);
 }
