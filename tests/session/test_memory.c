@@ -1,8 +1,6 @@
 /*
  * Every allocation fails in turn, ours and OpenSSL's: the call says so, nothing crashes, nothing
  * leaks, and nothing that would have been refused is let in.
- *
- * The linker wraps malloc and its kin for our objects; OpenSSL is handed the same functions.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,92 +8,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "session/pair.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void __real_free(void *p);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void __wrap_free(void *p);
-
-static long long calls;   /* allocations asked for since they were armed */
-static long long fail_at; /* this one fails; 0: none */
-static bool fail_on;      /* and all after it */
-
-/* Blocks not yet freed, by whose they are. */
-enum { OURS, OPENSSL, OWNERS };
-static long long live[OWNERS];
-
-static bool refuse(void)
-{
-    calls++;
-    return fail_at > 0 && (calls == fail_at || (fail_on && calls > fail_at));
-}
-
-static void *take(void *p, int owner)
-{
-    live[owner] += p != NULL;
-    return p;
-}
-
-static void *resize(void *old, size_t n, int owner)
-{
-    void *p = refuse() ? NULL : __real_realloc(old, n);
-
-    live[owner] += old == NULL && p != NULL;
-    return p;
-}
-
-static void release(void *p, int owner)
-{
-    live[owner] -= p != NULL;
-    __real_free(p);
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return take(refuse() ? NULL : __real_malloc(n), OURS);
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-    return take(refuse() ? NULL : __real_calloc(count, n), OURS);
-}
-
-void *__wrap_realloc(void *old, size_t n)
-{
-    return resize(old, n, OURS);
-}
-
-void __wrap_free(void *p)
-{
-    release(p, OURS);
-}
-
-static void *openssl_malloc(size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return take(refuse() ? NULL : __real_malloc(n), OPENSSL);
-}
-
-static void *openssl_realloc(void *p, size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return resize(p, n, OPENSSL);
-}
-
-static void openssl_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    release(p, OPENSSL);
-}
+#include "support/memory.h"
 
 /* What went through before something failed. */
 struct outcome {
@@ -164,11 +81,9 @@ static struct outcome converse(uint16_t suite)
 
 static struct outcome converse_failing(uint16_t suite, long long at, bool on)
 {
-    calls = 0;
-    fail_at = at;
-    fail_on = on;
+    memory_arm(at, on);
     struct outcome o = converse(suite);
-    fail_at = 0;
+    memory_disarm();
     return o;
 }
 
@@ -179,12 +94,12 @@ static struct outcome converse_failing(uint16_t suite, long long at, bool on)
  */
 static bool leaks(uint16_t suite, long long at, bool on)
 {
-    long long ours = live[OURS], openssl;
+    long long ours = memory_live_ours(), openssl;
 
     converse_failing(suite, at, on);
-    openssl = live[OPENSSL];
+    openssl = memory_live_openssl();
     converse_failing(suite, at, on);
-    return live[OURS] != ours || live[OPENSSL] > openssl + 2;
+    return memory_live_ours() != ours || memory_live_openssl() > openssl + 2;
 }
 
 /*
@@ -208,18 +123,19 @@ static void fail_each_in_turn(uint16_t suite, bool on)
     if (!whole.finished)
         fail_msg("suite %x: \"%s\" with all the memory there is", suite,
                  helio_strerror(whole.error));
-    converse_failing(suite, 0, false);
-    long long total = calls;
+    memory_arm(0, false);
+    converse(suite);
+    long long total = memory_disarm();
     assert_true(total > 20);
 
     for (long long at = 1; at <= total; at++) {
-        long long ours = live[OURS], openssl = live[OPENSSL];
+        long long ours = memory_live_ours(), openssl = memory_live_openssl();
         struct outcome o = converse_failing(suite, at, on);
 
         if (o.error == HELIO_OK && (on || !o.finished))
             fail_msg("suite %x: allocation %lld of %lld failed and nobody said so", suite, at,
                      total);
-        if ((live[OURS] != ours || live[OPENSSL] > openssl) && leaks(suite, at, on))
+        if ((memory_live_ours() != ours || memory_live_openssl() > openssl) && leaks(suite, at, on))
             fail_msg("suite %x: allocation %lld of %lld failed and something leaked", suite, at,
                      total);
         if (at % 97 == 0 && !recovers(suite))
@@ -257,8 +173,7 @@ int main(void)
         cmocka_unit_test(all_from_one_on_fail),
     };
 
-    /* Before OpenSSL allocates anything. */
-    if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free))
+    if (!memory_watch_openssl())
         return 1;
     return cmocka_run_group_tests_name("memory", tests, setup, NULL);
 }

@@ -1,8 +1,6 @@
 /*
  * classic with every allocation failing in turn, ours and OpenSSL's: the call says so, nothing
  * crashes, nothing of ours leaks, and the next session is as good as ever.
- *
- * The linker wraps malloc and its kin for our objects; OpenSSL is handed the same functions.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,76 +10,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <openssl/crypto.h>
-
 #include "classic/classic.h"
 #include "classic_vectors.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void __real_free(void *p);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void __wrap_free(void *p);
-
-static long long calls;   /* allocations since they were armed */
-static long long fail_at; /* this one fails; 0: none */
-static long long live;    /* blocks of ours that are not freed */
-
-static bool refuse(void)
-{
-    return ++calls == fail_at;
-}
-
-static void *counted(void *p)
-{
-    live += p != NULL;
-    return p;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return refuse() ? NULL : counted(__real_malloc(n));
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-    return refuse() ? NULL : counted(__real_calloc(count, n));
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    void *moved = refuse() ? NULL : __real_realloc(p, n);
-
-    live += p == NULL && moved != NULL;
-    return moved;
-}
-
-void __wrap_free(void *p)
-{
-    live -= p != NULL;
-    __real_free(p);
-}
-
-static void *openssl_malloc(size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return refuse() ? NULL : __real_malloc(n);
-}
-
-static void *openssl_realloc(void *p, size_t n, const char *file, int line)
-{
-    (void)file, (void)line;
-    return refuse() ? NULL : __real_realloc(p, n);
-}
-
-static void openssl_free(void *p, const char *file, int line)
-{
-    (void)file, (void)line;
-    __real_free(p);
-}
+#include "support/memory.h"
 
 static enum helio_err recorded_random(void *context, uint8_t *out, size_t n)
 {
@@ -142,14 +73,12 @@ static enum helio_err call(void)
     const struct bytes yes = {(const uint8_t *)"YES", 3};
     helio_session *s = NULL;
     struct rsa_key *key = NULL;
-    long long armed = fail_at, at = calls;
 
     /* A real client draws its key; reading one is for tests alone and not under test here. */
-    fail_at = 0;
+    memory_pause(true);
     enum helio_err err =
         rsa_classic_from_private_pem(&key, (const char *)v->private_pem.p, v->private_pem.n);
-    fail_at = armed;
-    calls = at;
+    memory_pause(false);
     if (!err)
         err = classic_new_with_key(&s, &config, key);
     if (!err)
@@ -170,22 +99,22 @@ static enum helio_err call(void)
 static void every_allocation_fails_in_turn(enum helio_err (*converse)(void), enum helio_err other)
 {
     assert_int_equal(converse(), HELIO_OK); /* OpenSSL fills its caches */
-    calls = 0;
+    memory_arm(0, false);
     assert_int_equal(converse(), HELIO_OK);
-    long long count = calls, failed = 0;
+    long long count = memory_disarm(), failed = 0;
     assert_true(count > 20);
     for (long long at = 1; at <= count; at++) {
-        long long before = live;
+        long long before = memory_live_ours();
 
-        calls = 0;
-        fail_at = at;
+        memory_arm(at, false);
         enum helio_err err = converse();
-        fail_at = 0;
+        memory_disarm();
         failed += err != HELIO_OK;
         if (err && err != HELIO_E_MEMORY && err != HELIO_E_CRYPTO && err != other)
             fail_msg("allocation %lld of %lld: error %d", at, count, err);
-        if (live != before)
-            fail_msg("allocation %lld of %lld: %lld blocks leaked", at, count, live - before);
+        if (memory_live_ours() != before)
+            fail_msg("allocation %lld of %lld: %lld blocks leaked", at, count,
+                     memory_live_ours() - before);
         if (converse() != HELIO_OK)
             fail_msg("allocation %lld of %lld: does not recover", at, count);
     }
@@ -211,7 +140,7 @@ int main(void)
         cmocka_unit_test(a_client_says_so),
     };
 
-    if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
+    if (!memory_watch_openssl())
         return 1;
     return cmocka_run_group_tests_name("classic memory", tests, NULL, NULL);
 }

@@ -1,8 +1,6 @@
 /*
  * Each allocation of src/identity, and of the reading and writing of keys under it, fails in turn:
  * the call says so, frees what it had, and leaves the files as they were.
- *
- * The linker wraps malloc and its kin for our objects.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,55 +13,8 @@
 #include <string.h>
 
 #include "helio.h"
+#include "support/memory.h"
 #include "unit/scratch.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t count, size_t n);
-void *__real_realloc(void *p, size_t n);
-void __real_free(void *p);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t count, size_t n);
-void *__wrap_realloc(void *p, size_t n);
-void __wrap_free(void *p);
-
-static unsigned calls;   /* since it was armed */
-static unsigned fail_at; /* this call fails; 0: none */
-static long live;        /* blocks not yet freed */
-
-static bool refuse(void)
-{
-    return ++calls == fail_at;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    void *p = refuse() ? NULL : __real_malloc(n);
-
-    live += p != NULL;
-    return p;
-}
-
-void *__wrap_calloc(size_t count, size_t n)
-{
-    void *p = refuse() ? NULL : __real_calloc(count, n);
-
-    live += p != NULL;
-    return p;
-}
-
-void *__wrap_realloc(void *old, size_t n)
-{
-    void *p = refuse() ? NULL : __real_realloc(old, n);
-
-    live += !old && p;
-    return p;
-}
-
-void __wrap_free(void *p)
-{
-    live -= p != NULL;
-    __real_free(p);
-}
 
 static helio_identity *saved; /* made before anything fails */
 
@@ -137,14 +88,15 @@ static void write_known(void)
     scratch_write("known", lines, n, 0600);
 }
 
-static void assert_unchanged(const struct call *row, const char *before, size_t before_n)
+static void assert_unchanged(const struct call *row, unsigned failed, const char *before,
+                             size_t before_n)
 {
     size_t n;
     char *text = scratch_read("known", &n);
 
     if (n != before_n || memcmp(text, before, n) != 0 || scratch_exists("first") ||
         scratch_count(".helio-") != 0)
-        fail_msg("%s: call %u failed and left a trace", row->what, fail_at);
+        fail_msg("%s: call %u failed and left a trace", row->what, failed);
     free(text);
 }
 
@@ -157,19 +109,18 @@ static void run_row(const struct call *row)
     assert_int_equal(helio_identity_save(saved, "identity", NULL, 0), HELIO_OK);
     char *before = scratch_read("known", &n);
     for (unsigned i = 1; err != HELIO_OK; i++) {
-        long before_live = live;
+        long long before_live = memory_live_ours();
 
-        calls = 0;
-        fail_at = i;
+        memory_arm(i, false);
         err = row->run();
-        unsigned made = calls;
-        fail_at = 0;
-        if (live != before_live)
-            fail_msg("%s: call %u failed, %ld blocks left", row->what, i, live - before_live);
+        unsigned made = (unsigned)memory_disarm();
+        if (memory_live_ours() != before_live)
+            fail_msg("%s: call %u failed, %lld blocks left", row->what, i,
+                     memory_live_ours() - before_live);
         if (err != (made < i ? HELIO_OK : HELIO_E_MEMORY))
             fail_msg("%s: call %u of %u failed, seen %s", row->what, i, made, helio_strerror(err));
         if (err)
-            assert_unchanged(row, before, n);
+            assert_unchanged(row, i, before, n);
         else if (made < row->at_least)
             fail_msg("%s: expected %u allocations, seen %u", row->what, row->at_least, made);
     }
