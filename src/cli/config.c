@@ -95,13 +95,12 @@ static enum exit_status config_open(const char *path, FILE **out)
     *out = NULL;
     if (fd < 0 && errno == ENOENT)
         return STATUS_DONE;
-    if (fd < 0 || fstat(fd, &st) != 0)
-        wrong = strerror(errno);
-    else if (!S_ISREG(st.st_mode))
+    bool seen = fd >= 0 && fstat(fd, &st) == 0;
+    if (seen && !S_ISREG(st.st_mode))
         wrong = "it is not a regular file";
-    else if ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022))
+    else if (seen && ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022)))
         wrong = "others may write to it; run: chmod go-w";
-    else if (!(*out = fdopen(fd, "r")))
+    else if (!seen || !(*out = fdopen(fd, "r")))
         wrong = strerror(errno);
     if (!wrong)
         return STATUS_DONE;
@@ -129,7 +128,7 @@ enum exit_status config_read(struct options *options)
     /* The first line that inih could not split comes before or is the first that we refused. */
     if (syntax > 0 && (!c.bad_line || syntax < c.bad_line)) {
         c.bad_line = syntax;
-        strcpy(c.problem, "write OPTION = VALUE");
+        snprintf(c.problem, sizeof c.problem, "write OPTION = VALUE");
     }
     if (ferror(c.file)) {
         say_error("config", "cannot read %s: %s", path, strerror(errno));

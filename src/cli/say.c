@@ -103,8 +103,10 @@ char *say_shell_word(char *out, size_t cap, const char *text)
                                 "@%+=:,./_-";
     size_t used = 0;
 
-    if (*text && strspn(text, plain) == strlen(text) && strlen(text) < cap)
-        return strcpy(out, text);
+    if (*text && strspn(text, plain) == strlen(text) && strlen(text) < cap) {
+        memcpy(out, text, strlen(text) + 1);
+        return out;
+    }
     out[used++] = '\'';
     /* The longest that one step adds is 4; the closing quote and the NUL need 2. */
     for (; *text && used + 6 <= cap; text++) {

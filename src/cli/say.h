@@ -56,10 +56,10 @@ typedef void say_printer(void *context, const char *text, size_t n);
 void say_through(say_printer *print, void *context);
 
 /*
- * Writes p[0..n) to out as harmless text and a NUL: what base/text.h does not allow, and bytes that
+ * Writes bytes[0..n) to out as harmless text and a NUL: what base/text.h does not allow, and bytes that
  * are not UTF-8, become \xHH.  Ends with "..." when cap is too small; cap >= 4.  Returns out.
  */
-char *say_quoted(char *out, size_t cap, const void *p, size_t n);
+char *say_quoted(char *out, size_t cap, const void *bytes, size_t n);
 
 /*
  * text as one word of a POSIX shell, in quotes when it needs them; cut when cap, at least 8, is too

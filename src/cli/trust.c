@@ -12,9 +12,10 @@
 enum exit_status trust_pin_resolve(const struct options *options, const helio_known *known,
                                    struct trust_pin *pin)
 {
-    *pin = (struct trust_pin){.set = options->peer != NULL};
-    if (!pin->set)
+    *pin = (struct trust_pin){0};
+    if (!options->peer)
         return STATUS_DONE;
+    pin->set = true;
     snprintf(pin->name, sizeof pin->name, "%s", options->peer);
     if (helio_fingerprint_parse(&pin->fingerprint, options->peer) == HELIO_OK)
         return STATUS_DONE;

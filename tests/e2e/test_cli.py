@@ -544,7 +544,7 @@ def test_no_core_dump_and_no_debugger(new_station):
         row = next(l for l in f if l.startswith("Max core file size"))
     assert row.split()[4:6] == ["0", "0"], row
     if os.getuid() != 0:
-        assert os.stat(f"/proc/{child.pid}").st_uid == 0
+        assert os.stat(f"/proc/{child.pid}/environ").st_uid == 0
     child.close(force=True)
 
 
