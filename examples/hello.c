@@ -19,6 +19,8 @@ static enum helio_err answer(helio_session *s, const helio_event *e,
         return err ? err : helio_session_close(s);
     } else if (e->kind == HELIO_EVENT_MESSAGE) {
         printf("%s says %.*s\n", helio_session_peer(s)->name, (int)e->size, (const char *)e->data);
+    } else if (e->kind == HELIO_EVENT_CLOSED) {
+        return helio_session_confirm(s); /* all that it said has been shown */
     }
     return HELIO_OK;
 }
