@@ -206,7 +206,7 @@ static void draw_note(struct chat *chat, struct ink *ink, const char *text)
 
     style(chat, &pen, STYLE_FAINT);
     pen_text(&pen, "-- ");
-    pen_text(&pen, text);
+    pen_words(&pen, text, strlen(text));
     style(chat, &pen, STYLE_OFF);
     ink_text(ink, "\r\n");
 }
@@ -231,7 +231,7 @@ static void show_message(struct chat *chat, const char *name_style, time_t when,
     pen_text(&pen, ":");
     style(chat, &pen, STYLE_OFF);
     pen_text(&pen, " ");
-    pen_bytes(&pen, text, n);
+    pen_words(&pen, text, n);
     ink_text(&ink, "\r\n");
     frame_show(chat, &ink);
 }

@@ -219,6 +219,38 @@ void pen_bytes(struct pen *pen, const char *p, size_t n)
     }
 }
 
+static size_t word_length(const char *p, size_t n)
+{
+    size_t length = 0;
+
+    while (length < n && !strchr(" \t\n", p[length]))
+        length++;
+    /* strchr finds the NUL, too; here it is a character like others. */
+    return length < n && p[length] == '\0' ? length + 1 : length;
+}
+
+void pen_words(struct pen *pen, const char *p, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        size_t length = word_length(p + at, n - at);
+        struct pen measure = pen_on(NULL, UINT32_MAX, 0);
+
+        pen_bytes(&measure, p + at, length);
+        /* A word that fits in no row is cut where the row ends. */
+        if (pen->column > pen->indent && measure.column > pen->width - pen->column &&
+            measure.column <= pen->width - pen->indent)
+            pen_newline(pen);
+        pen_bytes(pen, p + at, length);
+        at += length;
+        if (length > 0 || at == n)
+            continue;
+        /* Spaces at a row's end vanish in it. */
+        if (p[at] != ' ' || pen->column < pen->width)
+            pen_code(pen, (wchar_t)p[at]);
+        at++;
+    }
+}
+
 void pen_text(struct pen *pen, const char *text)
 {
     pen_bytes(pen, text, strlen(text));

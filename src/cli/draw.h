@@ -51,6 +51,8 @@ struct pen pen_on(struct ink *ink, unsigned width, unsigned indent);
 void pen_code(struct pen *pen, wchar_t code);
 /* p[0..n), taken as UTF-8 where it is. */
 void pen_bytes(struct pen *pen, const char *p, size_t n);
+/* The same; a row ends between words where it can. */
+void pen_words(struct pen *pen, const char *p, size_t n);
 void pen_text(struct pen *pen, const char *text);
 /* Bytes that take no room, such as a colour. */
 void pen_style(struct pen *pen, const char *sequence);
