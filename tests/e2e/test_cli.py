@@ -11,7 +11,7 @@ import time
 import pexpect
 import pytest
 
-from conftest import FINGERPRINT
+from conftest import FINGERPRINT, ROOT
 
 OTHER = "SHA256:" + "A" * 43
 ANOTHER = "SHA256:" + "B" * 42 + "A"
@@ -69,6 +69,15 @@ def test_help_lists_verbs_and_each_has_help(alice):
             done = alice.run(*args)
             assert done.status == 0 and done.out.startswith(f"usage: helio {verb} "), done
             assert "--quiet" in done.out and all(len(l) <= 100 for l in lines(done.out)), done
+
+
+def test_manual_page_names_every_verb_and_option(alice):
+    page = (ROOT / "man" / "helio.1").read_text()
+    verbs = verbs_of(alice)
+    options = {o for verb in verbs for o in re.findall(r"--([a-z0-9-]+)", alice.run(verb, "--help").out)}
+    assert len(verbs) > 3 and len(options) > 15
+    assert [v for v in verbs if f".It Cm {v}" not in page] == []
+    assert [o for o in sorted(options) if not re.search(rf"^\.It (Fl \w , )?Fl -{o}\b", page, re.MULTILINE)] == []
 
 
 def test_help_needs_no_home_and_no_config(alice):
