@@ -105,10 +105,12 @@ static void on_output_ended(void *context, int error)
         return;
     }
     p->output_ended = true;
-    if (p->finishing)
+    if (p->finishing) {
         call_finished(talk);
-    else
-        io_line_confirm(talk->call.line);
+        return;
+    }
+    io_line_confirm(talk->call.line);
+    io_line_resume(talk->call.line); /* it was paused if the last bytes did not fit at once */
 }
 
 static const struct io_output_handlers output_handlers = {
