@@ -266,6 +266,15 @@ def test_resized(chat, text, size):
     c.shows("21:34 bob: before", "21:34 bob: after", *[r.rstrip() for r in rows])
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (2, 3), (3, 7), (200, 2)])
+def test_windows_too_small_to_be_of_use(chat, size):
+    c = chat(rows=size[0], columns=size[1])
+    c.type("日本 and some more\x1b[D")
+    c.message("hi there, all of you \u65e5")
+    c.type("!\r")
+    c.until(lambda: c.said() == ["日本 and some mor!e"], "the line")
+
+
 def test_hostile_text_is_shown_harmless(chat):
     c = chat(columns=80)
     for text, shown in HOSTILE:
