@@ -52,13 +52,14 @@ void io_loop_free(struct io_loop *loop)
 {
     if (!loop)
         return;
-    while (loop->resolving == 0 && uv_loop_close(&loop->uv) == UV_EBUSY)
-        uv_run(&loop->uv, UV_RUN_ONCE);
+    while (loop->resolving == 0 && uv_loop_alive(&loop->uv))
+        uv_run(&loop->uv, UV_RUN_ONCE); /* what was freed is still being closed */
     if (loop->resolving > 0) {
         /* A thread still writes to a request that hangs on this loop: both are left to the exit. */
         on_exit(leave_without_threads, NULL);
         return;
     }
+    uv_loop_close(&loop->uv);
     wipe(loop->read_buffer, sizeof loop->read_buffer);
     free(loop);
 }

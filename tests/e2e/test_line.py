@@ -168,6 +168,18 @@ def test_shared_pipes_keep_their_flags(friends):
         os.close(fd)
 
 
+def test_a_fifo_whose_writer_has_left(friends, tmp_path):
+    """It is at its end, although poll would never say so of a description opened later."""
+    alice, bob = friends
+    os.mkfifo(tmp_path / "fifo")
+    fd = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    os.close(os.open(tmp_path / "fifo", os.O_WRONLY))
+    listener = Listener(alice)
+    b = call(bob, listener.port, stdin=fd)
+    os.close(fd)
+    assert_statuses(listener.end(), b, (DONE, DONE))
+
+
 def test_a_socket_as_standard_input_and_output(friends):
     alice, bob = friends
     listener = Listener(alice, stdin=file_of(b"from alice"))
@@ -550,6 +562,17 @@ def test_a_signal_before_anybody_called(alice):
         listener = Listener(alice)
         listener.child.send_signal(number)
         assert listener.end().status == 128 + number
+
+
+def test_a_signal_that_was_ignored_stays_ignored(friends):
+    """What nohup promises."""
+    alice, bob = friends
+    listener = Listener(alice, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    listener.child.send_signal(signal.SIGHUP)
+    b = call(bob, listener.port, input=b"still there?")
+    a = listener.end()
+    assert_statuses(a, b, (DONE, DONE))
+    assert a.out == "still there?"
 
 
 # --------------------------------------------------------------------------------- local failures --
