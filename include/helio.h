@@ -259,7 +259,8 @@ typedef enum helio_event_kind {
 
 typedef struct helio_event {
     helio_event_kind kind;
-    const uint8_t *data; /* authenticated bytes; good until the next feed, next or free */
+    const uint8_t *data; /* authenticated bytes; good until the next feed, next or free, and zeros
+                            once the session has failed */
     size_t size;
 } helio_event;
 
@@ -303,7 +304,10 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_eof(helio_session *sessi
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_next(helio_session *session,
                                                              helio_event *out);
 
-/* Answers to HELIO_EVENT_PEER.  refuse latches HELIO_E_UNTRUSTED here, HELIO_E_REFUSED there. */
+/*
+ * Answers to HELIO_EVENT_PEER, once it has been fetched: else HELIO_E_STATE.  refuse latches
+ * HELIO_E_UNTRUSTED here, HELIO_E_REFUSED there.
+ */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_trust(helio_session *session);
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_wait(helio_session *session);
 HELIO_API void helio_session_refuse(helio_session *session, helio_refusal why);

@@ -251,7 +251,9 @@ static void op_wipe(struct helio_session *s)
     direction_clear(&h->send);
     direction_clear(&h->receive);
     wipe(h->exporter, sizeof h->exporter);
-    buffer_clear(&h->frame);
+    /* Not given back before destroy: the caller may be looking at the event it fetched last. */
+    if (h->frame.data)
+        wipe(h->frame.data, h->frame.capacity);
 }
 
 static void op_destroy(struct helio_session *s)
@@ -259,6 +261,7 @@ static void op_destroy(struct helio_session *s)
     struct helio1 *h = helio1_of(s);
 
     op_wipe(s);
+    buffer_clear(&h->frame);
     session_clear(s);
     wipe(h, sizeof *h);
     free(h);

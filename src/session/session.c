@@ -43,11 +43,6 @@ void session_raise(struct helio_session *s, helio_event_kind kind, const uint8_t
     s->event = (helio_event){.kind = kind, .data = data, .size = n};
 }
 
-enum helio_err session_random(struct helio_session *s, uint8_t *out, size_t n)
-{
-    return s->random(s->random_context, out, n);
-}
-
 void session_trace(struct helio_session *s, const char *what, const void *data, size_t n)
 {
     if (s->trace)
@@ -67,6 +62,14 @@ static bool leaves_session_whole(enum helio_err err)
     default:
         return false;
     }
+}
+
+enum helio_err session_random(struct helio_session *s, uint8_t *out, size_t n)
+{
+    enum helio_err err = s->random(s->random_context, out, n);
+
+    /* A handshake without its random bytes is over, whatever its generator calls that. */
+    return err != HELIO_OK && leaves_session_whole(err) ? HELIO_E_CRYPTO : err;
 }
 
 static enum helio_err settle(struct helio_session *s, enum helio_err err)
@@ -104,10 +107,18 @@ enum helio_err helio_session_next(helio_session *session, helio_event *out)
     return session->error;
 }
 
+/* Answers to a question; while it is pending nobody can have heard it. */
+static bool question_pending(const struct helio_session *s)
+{
+    return s->event.kind != HELIO_EVENT_NONE;
+}
+
 enum helio_err helio_session_trust(helio_session *session)
 {
     if (session->error)
         return session->error;
+    if (question_pending(session))
+        return HELIO_E_STATE;
     return settle(session, session->ops->trust(session));
 }
 
@@ -115,6 +126,8 @@ enum helio_err helio_session_wait(helio_session *session)
 {
     if (session->error)
         return session->error;
+    if (question_pending(session))
+        return HELIO_E_STATE;
     return settle(session, session->ops->wait(session));
 }
 
