@@ -71,7 +71,7 @@ HELIO_API const char *helio_strerror(enum helio_err err);
 /* "0.1.0"; static. */
 HELIO_API const char *helio_version(void);
 
-/* ------------------------------------------------------------------------------- randomness -- */
+/* -------------------------------------------------------------------------------- randomness -- */
 
 /* Fills out[0..n) with random bytes; anything but HELIO_OK ends the session that asked. */
 typedef enum helio_err helio_random_fn(void *context, uint8_t *out, size_t n);
@@ -80,7 +80,7 @@ typedef enum helio_err helio_random_fn(void *context, uint8_t *out, size_t n);
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_random_system(void *context, uint8_t *out,
                                                               size_t n);
 
-/* ----------------------------------------------------------------------------- fingerprints -- */
+/* ------------------------------------------------------------------------------ fingerprints -- */
 
 /* SHA-256 over the DER SubjectPublicKeyInfo of an RSA key.  Public; plain to copy and compare. */
 typedef struct helio_fingerprint {
@@ -98,7 +98,7 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_fingerprint_parse(helio_fingerpr
 /* 1 when equal, 0 when not. */
 HELIO_API int helio_fingerprint_equal(const helio_fingerprint *a, const helio_fingerprint *b);
 
-/* ------------------------------------------------------------------------------- identities -- */
+/* -------------------------------------------------------------------------------- identities -- */
 
 /* An RSA key pair of 2048 to 8192 bits with e = 65537: who a station is. */
 typedef struct helio_identity helio_identity;
@@ -139,7 +139,7 @@ HELIO_API const helio_fingerprint *helio_identity_fingerprint(const helio_identi
 /* The public half as PEM SubjectPublicKeyInfo text; good as long as id is. */
 HELIO_API const char *helio_identity_public_pem(const helio_identity *id);
 
-/* --------------------------------------------------------------------------- known stations -- */
+/* ---------------------------------------------------------------------------- known stations -- */
 
 /* One line of a known_stations file. */
 typedef struct helio_station {
@@ -176,7 +176,7 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_known_add(const char *path, cons
                                                           const helio_fingerprint *fp);
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_known_remove(const char *path, const char *name);
 
-/* ----------------------------------------------------------------------------------- suites -- */
+/* ------------------------------------------------------------------------------------ suites -- */
 
 /* Numbers as on the wire: key exchange in the high byte, cipher in the low (protocol.md 3). */
 enum {
@@ -192,7 +192,7 @@ HELIO_API uint16_t helio_suite_by_name(const char *name);
 /* The i-th suite in the default order of preference, 0 past the last. */
 HELIO_API uint16_t helio_suite_at(size_t i);
 
-/* --------------------------------------------------------------------------------- sessions -- */
+/* ---------------------------------------------------------------------------------- sessions -- */
 
 typedef struct helio_session helio_session;
 
@@ -362,7 +362,7 @@ HELIO_API HELIO_MUST_CHECK enum helio_err
 helio_session_export(const helio_session *session, const char *label, const uint8_t *context,
                      size_t context_size, uint8_t *out, size_t n);
 
-/* ------------------------------------------------------------------------------------- IDEA -- */
+/* -------------------------------------------------------------------------------------- IDEA -- */
 
 /*
  * The cipher by itself: 64-bit blocks, 128-bit keys, big-endian (Lai & Massey 1991).  The caller

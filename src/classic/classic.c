@@ -30,7 +30,7 @@ static const struct classic *classic_of_const(const struct helio_session *s)
     return (const struct classic *)s;
 }
 
-/* --------------------------------------------------------------------------------- messages -- */
+/* ---------------------------------------------------------------------------------- messages -- */
 
 /* How many of in[0..n) are hex digits, from the first on, and within this turn's limit. */
 static size_t count_digits(const struct classic *c, const uint8_t *in, size_t n)
@@ -121,7 +121,7 @@ static enum helio_err op_send(struct helio_session *s, const uint8_t *data, size
     return HELIO_OK;
 }
 
-/* ------------------------------------------------------------------------------- the frame -- */
+/* --------------------------------------------------------------------------------- the frame -- */
 
 static enum helio_err (*const steps[])(struct classic *, const uint8_t *, size_t, size_t *) = {
     [AWAIT_YES] = classic_await_yes,
@@ -264,8 +264,7 @@ static const struct session_ops classic_ops = {
     .destroy = op_destroy,
 };
 
-/* ---------------------------------------------------------------------------------- the start --
- */
+/* --------------------------------------------------------------------------------- the start -- */
 
 static enum helio_err check_config(const helio_config *config)
 {

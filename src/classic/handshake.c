@@ -56,7 +56,7 @@ out:
     return err;
 }
 
-/* -------------------------------------------------------------------------------- responder -- */
+/* --------------------------------------------------------------------------------- responder -- */
 
 static bool pem_ended(const struct classic *c)
 {
@@ -165,7 +165,7 @@ enum helio_err classic_await_hash(struct classic *c, const uint8_t *in, size_t n
     return err || c->matched < sizeof c->hash ? err : take_hash(c);
 }
 
-/* -------------------------------------------------------------------------------- initiator -- */
+/* --------------------------------------------------------------------------------- initiator -- */
 
 /* The original's text lacks the newline that ends a PEM file. */
 enum helio_err classic_begin(struct classic *c)

@@ -78,7 +78,7 @@ struct chat {
     size_t history_at;
 };
 
-/* ---------------------------------------------------------------------------- the terminal -- */
+/* ------------------------------------------------------------------------------ the terminal -- */
 
 /* For exit: whoever leaves without chat_free must not leave the shell without an echo. */
 static struct termios terminal_before;
@@ -155,7 +155,7 @@ static void locale_speak_utf8(void)
         (void)setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-/* ---------------------------------------------------------------------------------- drawing -- */
+/* ----------------------------------------------------------------------------------- drawing -- */
 
 static void typed_erase(struct chat *chat, struct ink *ink)
 {
@@ -297,7 +297,7 @@ void chat_resized(struct chat *chat)
     frame_show(chat, &ink);
 }
 
-/* ---------------------------------------------------------------------------------- history -- */
+/* ----------------------------------------------------------------------------------- history -- */
 
 static void history_line_free(struct history_line *line)
 {
@@ -359,7 +359,7 @@ static int history_step(void *context, HistEventW *event, int operation, ...)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------- the line -- */
+/* ---------------------------------------------------------------------------------- the line -- */
 
 static size_t line_bytes(const LineInfoW *line)
 {
@@ -452,7 +452,7 @@ static void action_do(struct chat *chat)
         screen_clear(chat);
 }
 
-/* --------------------------------------------------------------------------------- the keys -- */
+/* ---------------------------------------------------------------------------------- the keys -- */
 
 static int key_read(EditLine *edit, wchar_t *key)
 {
@@ -628,7 +628,7 @@ static void feed_text(struct chat *chat, const char *bytes, size_t n)
     free(wide);
 }
 
-/* -------------------------------------------------------------------------------- the units -- */
+/* --------------------------------------------------------------------------------- the units -- */
 
 static bool is_text(char byte)
 {
@@ -715,8 +715,7 @@ static void feed_all(struct chat *chat)
     wipe(chat->in + chat->in_n, at);
 }
 
-/* ------------------------------------------------------------------- a terminal that is plain --
- */
+/* ------------------------------------------------------------------ a terminal that is plain -- */
 
 /* The kernel edits; a read gives at most one line, whole unless it is very long. */
 static void plain_lines(struct chat *chat)

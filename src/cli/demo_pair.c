@@ -26,7 +26,7 @@ static void on_signal(int number)
     interrupted = number;
 }
 
-/* -------------------------------------------------------------------------------- the children -- */
+/* ------------------------------------------------------------------------------ the children -- */
 
 /* The parent's environment, without what would lead the child to another station's files. */
 static char **environment_of(const struct demo_station *station, char home[DEMO_HOME_MAX + 16])
@@ -239,7 +239,7 @@ static bool run(struct demo_station *station, const char *const *args)
     return child_start(station, args) && children_wait(&station, 1);
 }
 
-/* ------------------------------------------------------------------------------- the two stations -- */
+/* -------------------------------------------------------------------------- the two stations -- */
 
 static bool station_new(struct demo *demo, struct demo_station *station, const char *name)
 {
@@ -304,7 +304,7 @@ void demo_clear(struct demo *demo)
     demo->directory[0] = '\0';
 }
 
-/* --------------------------------------------------------------------------------- the line -- */
+/* ---------------------------------------------------------------------------------- the line -- */
 
 static void args_fill(const char *args[DEMO_ARGS_MAX], const char *verb, const char *place,
                       const char *name, const char *const *extra)

@@ -7,8 +7,7 @@
 #include "base/text.h"
 #include "base/wipe.h"
 
-/* ---------------------------------------------------------------------------------------- ink --
- */
+/* --------------------------------------------------------------------------------------- ink -- */
 
 /* Moves to a larger place by hand: realloc would leave a copy of the old bytes behind. */
 static bool ink_grow(struct ink *ink, size_t n)
@@ -68,8 +67,7 @@ void ink_clear(struct ink *ink)
     *ink = (struct ink){0};
 }
 
-/* --------------------------------------------------------------------------------- characters --
- */
+/* -------------------------------------------------------------------------------- characters -- */
 
 size_t utf8_encode(wchar_t wide, char out[4])
 {
@@ -118,8 +116,7 @@ static struct glyph glyph_of(wchar_t code)
     return glyph;
 }
 
-/* ---------------------------------------------------------------------------------------- pen --
- */
+/* --------------------------------------------------------------------------------------- pen -- */
 
 struct pen pen_on(struct ink *ink, unsigned width, unsigned indent)
 {
@@ -261,8 +258,7 @@ void pen_style(struct pen *pen, const char *sequence)
     pen_put(pen, sequence, strlen(sequence), 0);
 }
 
-/* ----------------------------------------------------------------------------- the typed line --
- */
+/* ---------------------------------------------------------------------------- the typed line -- */
 
 /* Runs the pen over the line; returns where the cursor stands. */
 static struct layout typed_walk(struct pen *pen, const struct typed *typed)

@@ -12,8 +12,7 @@
 
 enum { PASSPHRASE_TRIES = 3 };
 
-/* ------------------------------------------------------------------------------ the directory --
- */
+/* ----------------------------------------------------------------------------- the directory -- */
 
 static enum exit_status no_memory(void)
 {
@@ -118,8 +117,7 @@ enum exit_status home_make(const struct options *options, const char *path)
     return STATUS_LOCAL;
 }
 
-/* ------------------------------------------------------------------------------- the identity --
- */
+/* ------------------------------------------------------------------------------ the identity -- */
 
 /* What is wrong with a key file and, after a newline, what to do about it; %s is its path. */
 static const struct advice {
@@ -223,8 +221,7 @@ enum exit_status home_identity(const struct options *options, helio_identity **o
     return home_identity_error("read", options->identity, err);
 }
 
-/* ------------------------------------------------------------------------- the known stations --
- */
+/* ------------------------------------------------------------------------ the known stations -- */
 
 enum exit_status home_known_error(const char *what, const char *path, enum helio_err err,
                                   unsigned line)

@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-/* ---------------------------------------------------------------------------------- setters -- */
+/* ----------------------------------------------------------------------------------- setters -- */
 
 static void *field(struct options *options, const struct option_row *row)
 {
@@ -113,7 +113,7 @@ static bool set_counter(struct options *options, const struct option_row *row, c
     return constant || strcmp(value, "incrementing") == 0;
 }
 
-/* ------------------------------------------------------------------------------------ table -- */
+/* ------------------------------------------------------------------------------------- table -- */
 
 #define FIELD(name) .offset = offsetof(struct options, name)
 
@@ -162,7 +162,7 @@ const struct option_row option_rows[] = {
     {.name = NULL},
 };
 
-/* -------------------------------------------------------------------------------- functions -- */
+/* --------------------------------------------------------------------------------- functions -- */
 
 /* user@host as far as there are such names and they can be shown. */
 static const char *default_name(void)

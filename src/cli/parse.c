@@ -129,8 +129,7 @@ static void take_apart(struct parsed *p, int argc, char **argv)
     }
 }
 
-/* -------------------------------------------------------------------------------------- verbs --
- */
+/* ------------------------------------------------------------------------------------- verbs -- */
 
 /* How many letters must be put in, taken out or exchanged to make b of a; at most 31 letters each.
  */
@@ -194,8 +193,7 @@ static int print_version(bool verbose)
     return STATUS_DONE;
 }
 
-/* ----------------------------------------------------------------------------------- checking --
- */
+/* ---------------------------------------------------------------------------------- checking -- */
 
 /* Options that cannot both be given on one command line. */
 static const struct pair {

@@ -11,7 +11,7 @@
 #include "base/wipe.h"
 #include "cli/say.h"
 
-/* ------------------------------------------------------------------------ from a descriptor -- */
+/* ------------------------------------------------------------------------- from a descriptor -- */
 
 /* HELIO_E_SYSTEM with errno, HELIO_E_TOO_LONG, HELIO_E_PASSPHRASE when it is empty. */
 static enum helio_err read_descriptor(int fd, char *out, size_t cap, size_t *n)
@@ -48,7 +48,7 @@ static enum helio_err from_descriptor(int fd, char *out, size_t cap, size_t *n)
     return err;
 }
 
-/* ------------------------------------------------------------------------- at the terminal -- */
+/* --------------------------------------------------------------------------- at the terminal -- */
 
 /* A signal that would end or stop us waits until the echo is back; it is then sent again. */
 static const int guarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM};
@@ -180,7 +180,7 @@ static void make_prompt(char *prompt, size_t cap, const char *what, const char *
     snprintf(prompt, cap, "%s for %s: ", what, say_quoted(shown, sizeof shown, path, strlen(path)));
 }
 
-/* -------------------------------------------------------------------------------- functions -- */
+/* --------------------------------------------------------------------------------- functions -- */
 
 enum helio_err passphrase_ask(void *context, char *out, size_t cap, size_t *n)
 {

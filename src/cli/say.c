@@ -169,8 +169,7 @@ void say_json_string(FILE *f, const char *text)
     fputc('"', f);
 }
 
-/* ----------------------------------------------------------------------------------- messages --
- */
+/* ---------------------------------------------------------------------------------- messages -- */
 
 static void put_json_line(FILE *f, enum say_level level, const char *event,
                           const struct say_field *fields, const char *message)

@@ -11,8 +11,7 @@
 
 enum { PATIENCE_MS = 2000 };
 
-/* ------------------------------------------------------------------------------------- the call --
- */
+/* ---------------------------------------------------------------------------------- the call -- */
 
 static void on_open(struct talk *talk)
 {
@@ -135,8 +134,7 @@ void call_fail_here(struct talk *talk)
         io_line_fail(talk->call.line, HELIO_E_SYSTEM);
 }
 
-/* --------------------------------------------------------------------------------------- signals
- * -- */
+/* ----------------------------------------------------------------------------------- signals -- */
 
 int talk_signal_status(const struct talk *talk)
 {
@@ -192,8 +190,7 @@ void talk_leave_signals(struct talk *talk)
     talk->signals = NULL;
 }
 
-/* ------------------------------------------------------------------------------ begin and end --
- */
+/* ----------------------------------------------------------------------------- begin and end -- */
 
 static const struct talk_way *choose_way(const struct options *options)
 {

@@ -32,8 +32,7 @@ static struct room *room_of(struct talk *talk)
     return talk->way_state;
 }
 
-/* --------------------------------------------------------------------------------------- typing --
- */
+/* ------------------------------------------------------------------------------------ typing -- */
 
 static const char *why_not_sent(const struct talk *talk, enum helio_err err)
 {
@@ -86,8 +85,7 @@ static void on_keyboard(void *context)
     chat_readable(room_of(talk)->chat);
 }
 
-/* -------------------------------------------------------------------------------------- showing --
- */
+/* ----------------------------------------------------------------------------------- showing -- */
 
 static void show_incoming(struct talk *talk)
 {
@@ -156,8 +154,7 @@ static void print_note(void *context, const char *text, size_t n)
     free(note);
 }
 
-/* ----------------------------------------------------------------------------------------- the way
- * -- */
+/* ----------------------------------------------------------------------------------- the way -- */
 
 static void leave_room(struct talk *talk)
 {

@@ -36,8 +36,7 @@ static struct turns *turns_of(struct talk *talk)
     return talk->way_state;
 }
 
-/* -------------------------------------------------------------------------------------- sending --
- */
+/* ----------------------------------------------------------------------------------- sending -- */
 
 static void close_line(struct talk *talk)
 {
@@ -128,8 +127,7 @@ static void on_input_ended(void *context, int error)
 
 static const struct io_input_handlers input_handlers = {.data = on_input, .ended = on_input_ended};
 
-/* ------------------------------------------------------------------------------------- receiving
- * -- */
+/* --------------------------------------------------------------------------------- receiving -- */
 
 static void output_failed(struct talk *talk, int error)
 {
@@ -227,8 +225,7 @@ static void classic_event(struct talk *talk, const helio_event *event)
     io_timer_set(t->gather, TALK_GATHER_MS);
 }
 
-/* ----------------------------------------------------------------------------------------- the way
- * -- */
+/* ----------------------------------------------------------------------------------- the way -- */
 
 static enum helio_err classic_open(struct talk *talk)
 {

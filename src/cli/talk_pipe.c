@@ -29,8 +29,7 @@ static struct pipe *pipe_of(struct talk *talk)
     return talk->way_state;
 }
 
-/* --------------------------------------------------------------------------------------- stdin --
- */
+/* ------------------------------------------------------------------------------------- stdin -- */
 
 static bool on_input(void *context, const uint8_t *data, size_t n)
 {
@@ -58,8 +57,7 @@ static void on_input_ended(void *context, int error)
 
 static const struct io_input_handlers input_handlers = {.data = on_input, .ended = on_input_ended};
 
-/* -------------------------------------------------------------------------------------- stdout --
- */
+/* ------------------------------------------------------------------------------------ stdout -- */
 
 static void output_failed(struct talk *talk, int error)
 {
@@ -141,8 +139,7 @@ static void end_output(struct talk *talk)
         io_output_end(p->output);
 }
 
-/* ----------------------------------------------------------------------------------------- the way
- * -- */
+/* ----------------------------------------------------------------------------------- the way -- */
 
 static enum helio_err pipe_open(struct talk *talk)
 {

@@ -155,8 +155,7 @@ int report_end(const struct talk *talk)
     return (int)exit_status_of(call->err);
 }
 
-/* ----------------------------------------------------------------------------------------- trace
- * -- */
+/* ------------------------------------------------------------------------------------- trace -- */
 
 static bool is_text(const uint8_t *p, size_t n)
 {

@@ -88,8 +88,7 @@ static void remember_and_accept(struct talk *talk)
     accept_station(talk, &d);
 }
 
-/* ---------------------------------------------------------------------------- asking in the loop
- * -- */
+/* ------------------------------------------------------------------------ asking in the loop -- */
 
 static void put(int fd, const char *text)
 {
@@ -206,8 +205,7 @@ static void ask_in_loop(struct talk *talk, const struct trust_decision *d)
     put_question(talk);
 }
 
-/* ----------------------------------------------------------------------------------- the decision
- * -- */
+/* ------------------------------------------------------------------------------ the decision -- */
 
 static void leave_to_ask(struct talk *talk)
 {

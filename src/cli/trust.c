@@ -6,8 +6,7 @@
 #include "cli/home.h"
 #include "cli/say.h"
 
-/* -------------------------------------------------------------------------------------- --peer --
- */
+/* -------------------------------------------------------------------------------------- peer -- */
 
 enum exit_status trust_pin_resolve(const struct options *options, const helio_known *known,
                                    struct trust_pin *pin)
@@ -36,8 +35,7 @@ enum exit_status trust_pin_resolve(const struct options *options, const helio_kn
     return STATUS_DONE;
 }
 
-/* -------------------------------------------------------------------------------- remembering --
- */
+/* ------------------------------------------------------------------------------- remembering -- */
 
 enum exit_status trust_remember(const struct options *options, const struct trust_case *c)
 {
@@ -69,8 +67,7 @@ enum exit_status trust_remember(const struct options *options, const struct trus
     return STATUS_DONE;
 }
 
-/* ------------------------------------------------------------------------------------ refusals --
- */
+/* ---------------------------------------------------------------------------------- refusals -- */
 
 /* A claimed name between quotes, which it cannot close by itself. */
 static const char *claim(const char *name, char *out, size_t cap)
@@ -186,8 +183,7 @@ void trust_say_refusal(const struct options *options, const struct trust_case *c
         say_unknown(options, c, who_text, now, reply);
 }
 
-/* ------------------------------------------------------------------------------------ question --
- */
+/* ---------------------------------------------------------------------------------- question -- */
 
 void trust_question(const struct trust_case *c, char *out, size_t cap)
 {

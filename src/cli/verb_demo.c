@@ -24,7 +24,7 @@ enum { VALUE_MAX = 4096, HEX_SHOWN = 64 };
 #define CLASSIC_ALICE "hi bob, it is me\n", "pay carol 100\n"
 #define CLASSIC_BOB "good to hear you\n", "done\n"
 
-/* ------------------------------------------------------------------------------------ telling -- */
+/* ----------------------------------------------------------------------------------- telling -- */
 
 enum style { PLAIN, TITLE, ALARM, FAINT, ALICE_STYLE, BOB_STYLE };
 
@@ -94,7 +94,7 @@ static bool failed(const char *what)
     return false;
 }
 
-/* ------------------------------------------------------------------------------------ helio/1 -- */
+/* ----------------------------------------------------------------------------------- helio/1 -- */
 
 /* One frame of the handshake, as both stations trace it: "LABEL sent", "LABEL received". */
 static const struct frame_row {
@@ -228,7 +228,7 @@ static bool tell_helio1(struct demo *demo)
     return tell_open(demo) && tell_helio1_words(demo);
 }
 
-/* ------------------------------------------------------------------------------------ classic -- */
+/* ----------------------------------------------------------------------------------- classic -- */
 
 /* A step that both stations trace with the same label and the same value. */
 static const struct classic_row {
@@ -392,7 +392,7 @@ static bool tell_classic(struct demo *demo)
     return tell_classic_words(demo) && tell_classic_attack(demo);
 }
 
-/* --------------------------------------------------------------------------------------- both -- */
+/* -------------------------------------------------------------------------------------- both -- */
 
 static void tell_beginning(const struct demo *demo)
 {

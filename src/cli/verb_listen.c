@@ -36,8 +36,7 @@ static void finish(struct talk *talk, int status)
     io_loop_stop(talk->loop);
 }
 
-/* ------------------------------------------------------------------------------------ the others
- * -- */
+/* -------------------------------------------------------------------------------- the others -- */
 
 static void on_busy_event(void *context, struct io_line *line, const helio_event *event)
 {
@@ -90,8 +89,7 @@ static void turn_away(struct talk *talk, struct io_stream *stream)
         host->busy[i] = NULL;
 }
 
-/* --------------------------------------------------------------------------------------- the one
- * -- */
+/* ----------------------------------------------------------------------------------- the one -- */
 
 static void on_accept(void *context, struct io_stream *stream)
 {
@@ -150,8 +148,7 @@ static void on_patience(void *context)
     finish(talk, STATUS_NO_CONNECTION);
 }
 
-/* --------------------------------------------------------------------------------- the beginning
- * -- */
+/* ----------------------------------------------------------------------------- the beginning -- */
 
 static void report_not_listening(const char *where, const struct io_report *report)
 {

@@ -107,8 +107,7 @@ enum helio_err rsa_generate(struct rsa_key **out, unsigned bits)
     return err == HELIO_OK ? rsa_adopt(out, pkey, &rsa_rule_station) : err;
 }
 
-/* ------------------------------------------------------------------------------- raw operations --
- */
+/* ---------------------------------------------------------------------------- raw operations -- */
 
 typedef int raw_init(EVP_PKEY_CTX *context);
 typedef int raw_run(EVP_PKEY_CTX *context, unsigned char *out, size_t *out_n,
@@ -142,8 +141,7 @@ enum helio_err rsa_raw_private(const struct rsa_key *key, const uint8_t *in, uin
     return raw(key, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt, in, out);
 }
 
-/* ----------------------------------------------------------------------------------- signatures --
- */
+/* -------------------------------------------------------------------------------- signatures -- */
 
 /* XORs MGF1 with SHA-256 of seed onto p[0..n) (RFC 8017, B.2.1). */
 static enum helio_err mask_generate(uint8_t *p, size_t n, const uint8_t seed[SHA256_SIZE])

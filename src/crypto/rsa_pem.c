@@ -23,8 +23,7 @@
  */
 enum { SCRYPT_N = 1 << 14, SCRYPT_R = 8, SCRYPT_P = 5, SCRYPT_SALT_SIZE = 16 };
 
-/* ------------------------------------------------------------------------------------- reading --
- */
+/* ----------------------------------------------------------------------------------- reading -- */
 
 struct asker {
     helio_passphrase_fn *ask; /* may be NULL */
@@ -169,8 +168,7 @@ enum helio_err rsa_from_private_pem(struct rsa_key **out, const char *pem, size_
     return err;
 }
 
-/* ------------------------------------------------------------------------------------- writing --
- */
+/* ----------------------------------------------------------------------------------- writing -- */
 
 /* The text of a memory BIO in memory of malloc, with a NUL behind it. */
 static enum helio_err take_text(BIO *bio, char **out, size_t *n)

@@ -26,8 +26,7 @@ void handshake_forget(struct helio1 *h)
     aead_clear(&h->accept);
 }
 
-/* ------------------------------------------------------------------------------------ sealing --
- */
+/* ----------------------------------------------------------------------------------- sealing -- */
 
 /* Seals or opens one handshake part under the key that secret stands for. */
 static enum helio_err seal_once(struct helio1 *h, const uint8_t secret[SHA256_SIZE],
@@ -147,8 +146,7 @@ static void peer_is(struct helio1 *h, const struct proof_claims *claims)
     session_raise(&h->session, HELIO_EVENT_PEER, NULL, 0);
 }
 
-/* ------------------------------------------------------------------------------------- secrets --
- */
+/* ----------------------------------------------------------------------------------- secrets -- */
 
 static enum helio_err draw_share(struct helio1 *h, uint8_t random[RANDOM_SIZE])
 {
@@ -212,8 +210,7 @@ static void open_line(struct helio1 *h)
     session_raise(&h->session, HELIO_EVENT_OPEN, NULL, 0);
 }
 
-/* --------------------------------------------------------------------------------------- HELLO --
- */
+/* ------------------------------------------------------------------------------------- HELLO -- */
 
 enum helio_err handshake_begin(struct helio1 *h)
 {
@@ -282,8 +279,7 @@ enum helio_err handshake_on_hello(struct helio1 *h, uint8_t *frame, size_t n)
     return HELIO_OK;
 }
 
-/* --------------------------------------------------------------------------------------- REPLY --
- */
+/* ------------------------------------------------------------------------------------- REPLY -- */
 
 enum helio_err handshake_on_reply(struct helio1 *h, uint8_t *frame, size_t n)
 {
@@ -313,8 +309,7 @@ enum helio_err handshake_on_reply(struct helio1 *h, uint8_t *frame, size_t n)
     return HELIO_OK;
 }
 
-/* --------------------------------------------------------------------------------- AUTH, LEAVE --
- */
+/* ------------------------------------------------------------------------------- AUTH, LEAVE -- */
 
 static size_t put_opaque8(uint8_t *at, const uint8_t *p, size_t n)
 {
@@ -422,8 +417,7 @@ enum helio_err handshake_on_leave(struct helio1 *h, uint8_t *frame, size_t n)
     return why == HELIO_REFUSE_ASKING ? HELIO_E_RETURNING : HELIO_E_REFUSED;
 }
 
-/* -------------------------------------------------------------------------------------- ACCEPT --
- */
+/* ------------------------------------------------------------------------------------ ACCEPT -- */
 
 static enum helio_err send_accept(struct helio1 *h, const uint8_t *body, size_t n)
 {
@@ -547,8 +541,7 @@ enum helio_err handshake_refuse(struct helio1 *h, helio_refusal why)
     }
 }
 
-/* --------------------------------------------------------------------------------------- ALERT --
- */
+/* ------------------------------------------------------------------------------------- ALERT -- */
 
 enum helio_err handshake_alert(struct helio1 *h, enum clear_alert why)
 {

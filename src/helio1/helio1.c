@@ -36,8 +36,7 @@ static helio1_step *find_step(enum state state, enum frame_type type)
     return NULL;
 }
 
-/* -------------------------------------------------------------------------------------- frames --
- */
+/* ------------------------------------------------------------------------------------ frames -- */
 
 /* Moves up to wanted - have bytes into the frame buffer; *whole says whether it holds wanted now.
  */
@@ -120,8 +119,7 @@ static enum helio_err op_eof(struct helio_session *s)
     return h->received_close && h->received_receipt ? HELIO_OK : HELIO_E_CUT;
 }
 
-/* ------------------------------------------------------------------------------------ operations
- * -- */
+/* -------------------------------------------------------------------------------- operations -- */
 
 static enum helio_err op_trust(struct helio_session *s)
 {
@@ -284,8 +282,7 @@ static const struct session_ops helio1_ops = {
     .destroy = op_destroy,
 };
 
-/* -------------------------------------------------------------------------------------- creation
- * -- */
+/* ---------------------------------------------------------------------------------- creation -- */
 
 static enum helio_err take_suites(struct suite_list *out, const helio_config *config)
 {

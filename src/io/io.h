@@ -223,8 +223,7 @@ void io_line_drop(struct io_line *line);
 void io_line_pause(struct io_line *line);
 void io_line_resume(struct io_line *line);
 
-/* --------------------------------------------------------------------- standard input, output --
- */
+/* -------------------------------------------------------------------- standard input, output -- */
 
 struct io_input;
 

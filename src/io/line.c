@@ -60,8 +60,7 @@ struct io_line {
     char name[IO_NAME_SIZE];
 };
 
-/* --------------------------------------------------------------------------------- the way out --
- */
+/* ------------------------------------------------------------------------------- the way out -- */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -118,8 +117,7 @@ static void set_timer(struct io_line *line, uint64_t milliseconds)
     uv_timer_start(&line->timer, on_timer, milliseconds, 0);
 }
 
-/* -------------------------------------------------------------------------------------- sending --
- */
+/* ----------------------------------------------------------------------------------- sending -- */
 
 static void on_written(uv_write_t *request, int status)
 {
@@ -194,8 +192,7 @@ static void flush(struct io_line *line)
     }
 }
 
-/* ---------------------------------------------------------------------------- ending in order --
- */
+/* --------------------------------------------------------------------------- ending in order -- */
 
 static void on_shutdown(uv_shutdown_t *request, int status)
 {
@@ -250,8 +247,7 @@ static void advance(struct io_line *line)
         finish_linger(line);
 }
 
-/* ------------------------------------------------------------------------------------ receiving --
- */
+/* --------------------------------------------------------------------------------- receiving -- */
 
 static void note_event(struct io_line *line, const helio_event *event)
 {
@@ -352,8 +348,7 @@ static void start_reading(struct io_line *line)
     uv_read_start((uv_stream_t *)&line->stream->tcp, on_alloc, on_read);
 }
 
-/* -------------------------------------------------------------------------------- the interface --
- */
+/* ----------------------------------------------------------------------------- the interface -- */
 
 enum helio_err io_line_new(struct io_line **out, struct io_loop *loop, struct io_stream *stream,
                            const helio_config *config, helio_role role, uint64_t handshake,

@@ -27,8 +27,7 @@ enum {
     OUTPUT_MAX = 4 * LOOP_READ_SIZE /* more than the line hands out after it was paused */
 };
 
-/* ----------------------------------------------------------------------------------- descriptors
- * -- */
+/* ------------------------------------------------------------------------------- descriptors -- */
 
 /*
  * One handle for both kinds of readiness: uv_poll tells of descriptors that can be waited for,
@@ -154,8 +153,7 @@ static bool not_now(int error)
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
-/* ------------------------------------------------------------------------------------------ input
- * -- */
+/* ------------------------------------------------------------------------------------- input -- */
 
 struct io_input {
     struct source source; /* first */
@@ -305,8 +303,7 @@ void io_input_free(struct io_input *input)
         release_input(input);
 }
 
-/* ----------------------------------------------------------------------------------------- output
- * -- */
+/* ------------------------------------------------------------------------------------ output -- */
 
 struct io_output {
     struct source source; /* first */
