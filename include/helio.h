@@ -281,7 +281,8 @@ typedef enum helio_refusal {
     HELIO_REFUSE_ASKING = 5     /* initiator: we hang up to ask our user, and call again */
 } helio_refusal;
 
-/* HELIO_E_ARGUMENT for a config that is not as described above; classic initiators draw an RSA key.
+/*
+ * HELIO_E_ARGUMENT for a config that is not as described above; classic initiators draw an RSA key.
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err
 helio_session_new(helio_session **out, const helio_config *config, helio_role role);

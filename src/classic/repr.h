@@ -29,7 +29,8 @@ enum repr_status {
     REPR_BAD   /* not such a tuple, or over a limit */
 };
 
-/* Invariant: n <= REPR_VALUE_MAX, taken <= REPR_READ_MAX.  After DONE or BAD nothing may be added.
+/*
+ * Invariant: n <= REPR_VALUE_MAX, taken <= REPR_READ_MAX.  After DONE or BAD nothing may be added.
  */
 struct repr_parser {
     uint8_t value[REPR_VALUE_MAX];

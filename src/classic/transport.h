@@ -15,7 +15,8 @@ enum { TRANSPORT_KEY = 16, DIGEST_TEXT = 40 };
 HELIO_MUST_CHECK enum helio_err transport_from_random(uint8_t t[TRANSPORT_KEY],
                                                       const uint8_t k[TRANSPORT_KEY]);
 
-/* SHA-1 of p[0..n) in lower-case hex, no NUL: the session digest, and the hash of the public key.
+/*
+ * SHA-1 of p[0..n) in lower-case hex, no NUL: the session digest, and the hash of the public key.
  */
 HELIO_MUST_CHECK enum helio_err digest_text(uint8_t out[DIGEST_TEXT], const void *p, size_t n);
 

@@ -146,7 +146,8 @@ static void terminal_write(const char *bytes, size_t n)
     }
 }
 
-/* wcwidth, and with it every column, depends on the locale; what we speak is UTF-8 whatever it is.
+/*
+ * wcwidth, and with it every column, depends on the locale; what we speak is UTF-8 whatever it is.
  */
 static void locale_speak_utf8(void)
 {

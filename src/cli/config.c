@@ -84,7 +84,8 @@ static int config_take(void *context, const char *section, const char *name, con
     return what == NULL;
 }
 
-/* Opens without waiting for a FIFO's writer.  A missing file is no error: STATUS_DONE, *out NULL.
+/*
+ * Opens without waiting for a FIFO's writer.  A missing file is no error: STATUS_DONE, *out NULL.
  */
 static enum exit_status config_open(const char *path, FILE **out)
 {

@@ -15,7 +15,8 @@
 /* Finds the home and sets the default paths in options; creates nothing. */
 HELIO_MUST_CHECK enum exit_status home_find(struct options *options);
 
-/* Reads the config file over options.  A missing file is an empty one; mistakes are usage errors.
+/*
+ * Reads the config file over options.  A missing file is an empty one; mistakes are usage errors.
  */
 HELIO_MUST_CHECK enum exit_status config_read(struct options *options);
 

@@ -90,7 +90,8 @@ static const struct option_row *row_of_code(int code)
     return NULL;
 }
 
-/* What getopt meant with '?': an option that is not there, or an argument that a switch was given.
+/*
+ * What getopt meant with '?': an option that is not there, or an argument that a switch was given.
  */
 static void problem_unknown(struct parsed *p, const char *word)
 {
@@ -131,7 +132,8 @@ static void take_apart(struct parsed *p, int argc, char **argv)
 
 /* ------------------------------------------------------------------------------------- verbs -- */
 
-/* How many letters must be put in, taken out or exchanged to make b of a; at most 31 letters each.
+/*
+ * How many letters must be put in, taken out or exchanged to make b of a; at most 31 letters each.
  */
 static size_t distance(const char *a, const char *b)
 {

@@ -67,7 +67,8 @@ char *say_quoted(char *out, size_t cap, const void *bytes, size_t n);
  */
 char *say_shell_word(char *out, size_t cap, const char *text);
 
-/* text as a JSON string.  Bytes that are not UTF-8, which JSON cannot hold, become the text \xHH.
+/*
+ * text as a JSON string.  Bytes that are not UTF-8, which JSON cannot hold, become the text \xHH.
  */
 void say_json_string(FILE *f, const char *text);
 

@@ -215,7 +215,8 @@ static void classic_event(struct talk *talk, const helio_event *event)
         close_line(talk);
         return;
     }
-    /* The engine lets no turn pass 512 bytes, but turns of a peer that does not wait may pile up.
+    /*
+     * The engine lets no turn pass 512 bytes, but turns of a peer that does not wait may pile up.
      */
     if (buffer_append(&t->incoming, event->data, event->size) != HELIO_OK) {
         write_message(talk);

@@ -11,8 +11,8 @@
  *  3. A key that is ours or stands in known_stations under any name is trusted.
  *  4. A responder finds an entry named as the initiator calls itself (with another key, by 3): it
  *     has changed.
- *  5. Any other key is unknown; --accept-new trusts and remembers it.  It never helps a changed
- * one.
+ *  5. Any other key is unknown; --accept-new trusts and remembers it.  It never helps a
+ *     changed one.
  *
  * An initiator remembers a station as "host:port".  A responder remembers it under the name that
  * it claims when that is free and has no ':' in it; else under its fingerprint.  (With a ':' a
@@ -82,7 +82,8 @@ bool trust_can_ask(void);
  */
 enum trust_reply trust_ask(const struct trust_case *c, unsigned seconds, int cancel_fd);
 
-/* The same in pieces, for who owns the terminal already: the question, with its prompt at the end …
+/*
+ * The same in pieces, for who owns the terminal already: the question, with its prompt at the end …
  */
 void trust_question(const struct trust_case *c, char *out, size_t cap);
 #define TRUST_ASK_AGAIN "Please type 'yes', 'no' or the fingerprint: "

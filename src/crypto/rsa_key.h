@@ -17,7 +17,8 @@ struct rsa_key {
     size_t size;
 };
 
-/* What a kind of key must be; modulus odd and exponent odd, at least 3, below the modulus, always.
+/*
+ * What a kind of key must be; modulus odd and exponent odd, at least 3, below the modulus, always.
  */
 struct rsa_rule {
     unsigned bits_min;

@@ -119,7 +119,8 @@ static enum helio_err finish_proof_frame(struct helio1 *h, const struct proof_fr
     return HELIO_OK;
 }
 
-/* Opens and checks the peer's proof: sealed[0..n) behind head[0..head_n), which the transcript has.
+/*
+ * Opens and checks the peer's proof: sealed[0..n) behind head[0..head_n), which the transcript has.
  */
 static enum helio_err open_proof(struct helio1 *h, const uint8_t *head, size_t head_n,
                                  const uint8_t *sealed, size_t n, uint8_t plain[PROOF_MAX],

@@ -38,7 +38,8 @@ static helio1_step *find_step(enum state state, enum frame_type type)
 
 /* ------------------------------------------------------------------------------------ frames -- */
 
-/* Moves up to wanted - have bytes into the frame buffer; *whole says whether it holds wanted now.
+/*
+ * Moves up to wanted - have bytes into the frame buffer; *whole says whether it holds wanted now.
  */
 static enum helio_err fill(struct helio1 *h, size_t wanted, const uint8_t *in, size_t n,
                            size_t *used, bool *whole)

@@ -92,7 +92,8 @@ out:
 
 /* -- writing -- */
 
-/* A file on its way: in its directory, but not under its name.  Ended by aside_end on every path.
+/*
+ * A file on its way: in its directory, but not under its name.  Ended by aside_end on every path.
  */
 struct aside {
     int dir;

@@ -199,7 +199,8 @@ struct io_line_account io_line_account(const struct io_line *line);
 void io_line_trust(struct io_line *line);
 void io_line_wait(struct io_line *line);
 void io_line_refuse(struct io_line *line, helio_refusal why);
-/* As helio_session_send; after HELIO_E_AGAIN wait for writable.  Other errors also come by ended.
+/*
+ * As helio_session_send; after HELIO_E_AGAIN wait for writable.  Other errors also come by ended.
  */
 HELIO_MUST_CHECK enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
                                              helio_content content);
@@ -261,7 +262,8 @@ struct io_output_handlers {
 HELIO_MUST_CHECK enum helio_err io_output_new(struct io_output **out, struct io_loop *loop, int fd,
                                               const struct io_output_handlers *handlers,
                                               void *context);
-/* Writes what the descriptor takes and keeps a copy of the rest.  0, or an errno; then it is over.
+/*
+ * Writes what the descriptor takes and keeps a copy of the rest.  0, or an errno; then it is over.
  */
 HELIO_MUST_CHECK int io_output_write(struct io_output *output, const uint8_t *data, size_t n);
 /* True while something is left behind: stop the source. */

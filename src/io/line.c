@@ -290,7 +290,8 @@ static void deliver(struct io_line *line)
     line->delivering = false;
 }
 
-/* Each turn takes bytes, or hands out an event, or ends: feed takes something when none is pending.
+/*
+ * Each turn takes bytes, or hands out an event, or ends: feed takes something when none is pending.
  */
 static void take(struct io_line *line, const uint8_t *p, size_t n)
 {

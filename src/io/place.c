@@ -108,7 +108,8 @@ static bool suits(const uv_interface_address_t *a, enum io_family family)
         return false;
     if (a->address.address4.sin_family == AF_INET)
         return family != IO_FAMILY_6;
-    /* Link-local addresses mean nothing without an interface, which the other side does not know.
+    /*
+     * Link-local addresses mean nothing without an interface, which the other side does not know.
      */
     return family == IO_FAMILY_6 && !IN6_IS_ADDR_LINKLOCAL(&a->address.address6.sin6_addr);
 }

@@ -2,10 +2,10 @@
  * standard.c: reading and writing descriptors of any kind without waiting in them.
  *
  * What a descriptor is decides how it is used:
- *   pipe, terminal  opened anew through /proc/self/fd, so that O_NONBLOCK is on a description of
- * our own; where that fails it is set on the shared one, and taken off again at the end socket left
- * as it is: MSG_DONTWAIT with each call does the same file, /dev/null and what else cannot be
- * waited for: used directly, and always ready
+ *   pipe, terminal  opened anew through /proc/self/fd, so that O_NONBLOCK is on a description of our
+ *                   own; where that fails it is set on the shared one, and taken off at the end
+ *   socket          left as it is: MSG_DONTWAIT with each call does the same
+ *   the rest        files, /dev/null: cannot be waited for, so used directly, and always ready
  *
  * A closed reader (EPIPE) and a full disk (ENOSPC) come back as errno; SIGPIPE is ignored (loop.c).
  */

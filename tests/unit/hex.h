@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Writes the bytes to out and returns how many; ends the program when the text is not hex or long.
+/*
+ * Writes the bytes to out and returns how many; ends the program when the text is not hex or long.
  */
 static inline size_t from_hex(uint8_t *out, size_t cap, const char *hex)
 {

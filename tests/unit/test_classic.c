@@ -1143,8 +1143,7 @@ static void the_client_takes_zeros_before_the_number(void **state)
     stop(&st);
 }
 
-/* ------------------------------------------------------------------------------- hostile talk --
- */
+/* --------------------------------------------------------------------------------- hostile talk -- */
 
 static void both_cases_are_read(void **state)
 {
@@ -1246,8 +1245,7 @@ static void a_turn_has_a_limit(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------ turns and end --
- */
+/* -------------------------------------------------------------------------------- turns and end -- */
 
 static void sending_keeps_to_the_turns(void **state)
 {

@@ -59,8 +59,7 @@ static void assert_hex(const char *what, const uint8_t *p, size_t n, const char 
     fail_msg("%s differs", what);
 }
 
-/* -------------------------------------------------------------------------------------- hashes --
- */
+/* --------------------------------------------------------------------------------------- hashes -- */
 
 static void hashes_match_their_standards(void **state)
 {
@@ -190,8 +189,7 @@ static void hkdf_keeps_its_bounds(void **state)
     assert_int_equal(hkdf_expand(out, 0, secret, NULL, 0), HELIO_OK);
 }
 
-/* -------------------------------------------------------------------------------------- X25519 --
- */
+/* --------------------------------------------------------------------------------------- X25519 -- */
 
 static void x25519_matches_rfc_7748(void **state)
 {
@@ -254,8 +252,7 @@ static void randomness_differs(void **state)
     assert_int_equal(helio_random_system(NULL, a, 0), HELIO_OK);
 }
 
-/* ---------------------------------------------------------------------------------------- AEAD --
- */
+/* ----------------------------------------------------------------------------------------- AEAD -- */
 
 static const char *const cipher_names[AEAD_COUNT] = {
     [AEAD_IDEA_CTR_POLY1305] = "idea-ctr-poly1305",
@@ -290,7 +287,8 @@ static const struct aead_case {
 static void aead_matches_its_standards(void **state)
 {
     (void)state;
-    /* protocol.md 3: the number is XORed onto the iv, so a number taken off the iv changes nothing.
+    /*
+     * protocol.md 3: the number is XORed onto the iv, so a number taken off the iv changes nothing.
      */
     static const uint64_t numbers[] = {0, 1, UINT64_C(0xfedcba987654)};
 
@@ -557,8 +555,7 @@ static void epochs_allocate_nothing(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------------- base64 --
- */
+/* --------------------------------------------------------------------------------------- base64 -- */
 
 static void base64_has_one_spelling(void **state)
 {

@@ -517,8 +517,7 @@ static void a_link_stays_and_its_target_changes(void **state)
     helio_known_free(load("dangling"));
 }
 
-/* --------------------------------------------------------------------------------------- size --
- */
+/* ----------------------------------------------------------------------------------------- size -- */
 
 /* So many lines as fit, every one another name, in descending order; returns the length. */
 static size_t fill_with_stations(char *text, unsigned *lines)
