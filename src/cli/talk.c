@@ -16,7 +16,9 @@ enum { PATIENCE_MS = 2000 };
 static void on_open(struct talk *talk)
 {
     talk->call.open = true;
-    report_open(talk);
+    /* A chat shows the same as its state line. */
+    if (talk->way != &talk_chat || talk->options->log_json)
+        report_open(talk);
     if (talk->on_open)
         talk->on_open(talk);
     if (talk->way->begin(talk) == HELIO_OK)
