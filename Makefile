@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-quick asan format lint install clean deps help
+.PHONY: all demo check check-quick asan fuzz format lint install clean deps help
 
 all: $(BUILD)/build.ninja ## build the program and the library in build/
 	meson compile -C $(BUILD)
@@ -26,6 +26,11 @@ check-quick: ## build with gcc and run every test once
 asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@/usr/bin/python3 tests/check.py sanitizers
 
+fuzz: ## build the fuzz targets (tests/fuzz) with clang and run each for a minute
+	@test -e build-fuzz/build.ninja || \
+	    CC=clang CXX=clang++ meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
+	meson test -C build-fuzz --suite fuzz --print-errorlogs
+
 format: ## clang-format every C file
 	git ls-files -z '*.c' '*.h' '*.cc' | xargs -0 clang-format -i
 
@@ -37,7 +42,7 @@ install: all ## install below PREFIX, /usr/local unless said (DESTDIR is honoure
 	meson install -C $(BUILD)
 
 clean: ## remove all that was built
-	rm -rf $(BUILD) build-asan build-clang
+	rm -rf $(BUILD) build-asan build-clang build-fuzz
 
 deps: ## install the Debian packages of packaging/debian-packages.txt that are missing
 	@packaging/install-deps
