@@ -90,7 +90,8 @@ static int config_take(void *context, const char *section, const char *name, con
 static enum exit_status config_open(const char *path, FILE **out)
 {
     struct stat st;
-    const char *wrong = NULL;
+    const char *wrong = NULL, *todo = "";
+    char word[1024] = "";
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     *out = NULL;
@@ -99,15 +100,19 @@ static enum exit_status config_open(const char *path, FILE **out)
     bool seen = fd >= 0 && fstat(fd, &st) == 0;
     if (seen && !S_ISREG(st.st_mode))
         wrong = "it is not a regular file";
-    else if (seen && ((st.st_uid != geteuid() && st.st_uid != 0) || (st.st_mode & 022)))
-        wrong = "others may write to it; run: chmod go-w";
-    else if (!seen || !(*out = fdopen(fd, "r")))
+    else if (seen && st.st_uid != geteuid() && st.st_uid != 0)
+        wrong = "it belongs to another user";
+    else if (seen && (st.st_mode & 022)) {
+        wrong = "others may write to it";
+        todo = "\nRun: chmod go-w ";
+        say_shell_word(word, sizeof word, path);
+    } else if (!seen || !(*out = fdopen(fd, "r")))
         wrong = strerror(errno);
     if (!wrong)
         return STATUS_DONE;
     if (fd >= 0)
         close(fd);
-    say_error("config", "cannot read %s: %s", path, wrong);
+    say_error("config", "cannot read %s: %s%s%s", path, wrong, todo, word);
     return STATUS_LOCAL;
 }
 

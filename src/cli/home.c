@@ -113,7 +113,8 @@ enum exit_status home_make(const struct options *options, const char *path)
     free(copy);
     if (result == 0)
         return STATUS_DONE;
-    say_error("home", "cannot create the directory %s: %s", options->home, strerror(errno));
+    say_error("home", "cannot create the directory %s: %s\nSet HELIO_HOME to one of your own.",
+              options->home, strerror(errno));
     return STATUS_LOCAL;
 }
 
@@ -126,8 +127,7 @@ static const struct advice {
     const char *todo; /* NULL: nothing but the obvious */
     bool with_path;   /* todo ends with the path as a word for the shell */
 } key_advice[] = {
-    {HELIO_E_MODE, "others may read or write it, or it is not your own regular file",
-     "Run: chmod 600 ", true},
+    {HELIO_E_MODE, "others may read or write it", "Run: chmod 600 ", true},
     {HELIO_E_FORMAT, "it is not a private key in PKCS#8 PEM", "Make one with: helio keygen FILE",
      false},
     {HELIO_E_KEY, "it is not an RSA key of 2048 to 8192 bits with exponent 65537",
@@ -138,6 +138,22 @@ static const struct advice {
     {HELIO_E_EXISTS, "it is there already, and keys are never overwritten",
      "Name another FILE, or move it away.", false},
 };
+
+/*
+ * HELIO_E_MODE is said of three things, and chmod helps against one only: to run it on /dev/null
+ * or on a directory would do harm.  NULL when it is the mode.
+ */
+static const char *not_the_mode(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return NULL;
+    if (!S_ISREG(st.st_mode))
+        return "it is not a regular file";
+    return st.st_uid != geteuid() && st.st_uid != 0 && geteuid() != 0 ? "it belongs to another user"
+                                                                      : NULL;
+}
 
 static const struct advice *advice_for(enum helio_err err)
 {
@@ -152,12 +168,16 @@ enum exit_status home_identity_error(const char *what, const char *path, enum he
     const struct advice *advice = advice_for(err);
     int saved = errno;
     char word[1024] = "";
+    const char *foreign = err == HELIO_E_MODE ? not_the_mode(path) : NULL;
 
     if (err == HELIO_E_SYSTEM && saved == ENOENT && strcmp(what, "read") == 0)
         say_error("identity", "cannot read the identity %s: %s\nMake one with: helio keygen %s",
                   path, strerror(saved), say_shell_word(word, sizeof word, path));
     else if (err == HELIO_E_SYSTEM)
         say_error("identity", "cannot %s the identity %s: %s", what, path, strerror(saved));
+    else if (foreign)
+        say_error("identity", "cannot %s the identity %s: %s\nMake one with: helio keygen FILE",
+                  what, path, foreign);
     else if (!advice)
         say_error("identity", "cannot %s the identity %s: %s", what, path, helio_strerror(err));
     else
@@ -228,12 +248,20 @@ enum exit_status home_known_error(const char *what, const char *path, enum helio
 {
     int saved = errno;
     char word[1024];
+    const char *foreign = err == HELIO_E_MODE ? not_the_mode(path) : NULL;
 
     if (err == HELIO_E_FORMAT && line > 0)
         say_error("known",
                   "%s:%u: this is not \"NAME FINGERPRINT\", or the name comes twice\n"
                   "Correct or delete that line.",
                   path, line);
+    else if (err == HELIO_E_FORMAT)
+        say_error("known",
+                  "cannot %s %s: it has a line that is not \"NAME FINGERPRINT\", or a name twice\n"
+                  "helio trust list says which.",
+                  what, path);
+    else if (foreign)
+        say_error("known", "cannot %s %s: %s", what, path, foreign);
     else if (err == HELIO_E_MODE)
         say_error("known", "cannot %s %s: others may write to it\nRun: chmod go-w %s", what, path,
                   say_shell_word(word, sizeof word, path));

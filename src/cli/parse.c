@@ -98,7 +98,10 @@ static void problem_unknown(struct parsed *p, const char *word)
     const struct option_row *row = row_of_code(optopt);
 
     if (row || optopt >= CODE_HELP)
-        problem(p, "--%s takes no argument", row ? row->name : "help and --version");
+        problem(p, "--%s takes no argument",
+                row                   ? row->name
+                : optopt == CODE_HELP ? "help"
+                                      : "version");
     else if (optopt)
         problem(p, "there is no option -%c", optopt);
     else
