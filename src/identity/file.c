@@ -258,7 +258,8 @@ enum helio_err file_resolve(const char *path, char **out)
         path = real;
     } else if (errno != ENOENT) {
         return HELIO_E_SYSTEM;
-    } else if (lstat(path, &st) == 0) {
+    } else if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        /* A link that leads nowhere.  A file that is there now was made in between. */
         errno = ENOENT;
         return HELIO_E_SYSTEM;
     }
