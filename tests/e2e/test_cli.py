@@ -3,9 +3,9 @@ import json
 import os
 import re
 import resource
+import shlex
 import signal
 import stat
-import subprocess
 import time
 
 import pexpect
@@ -504,15 +504,15 @@ def test_a_signal_at_the_question_restores_the_echo(new_station, number, key):
     make_protected(station, b"right")
     shell = pexpect.spawn("/bin/sh", env={**station.env, "PS1": "% "}, timeout=20, encoding="utf-8")
     shell.expect_exact("% ")
-    shell.sendline(f"{station.bin} id")
+    shell.sendline(f"""sh -c 'echo pid=$$; exec "$0" id' {shlex.quote(station.bin)}""")
+    shell.expect(r"pid=(\d+)")
+    pid = int(shell.match.group(1))
     shell.expect("Passphrase for .*: ")
     assert shell.waitnoecho(5)
     if key:
         shell.send(key)
     else:
-        found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(shell.pid)], capture_output=True, text=True)
-        pid = [int(row.split()[0]) for row in found.stdout.splitlines() if row.split()[1] == "helio"]
-        os.kill(pid[0], number)
+        os.kill(pid, number)
     shell.expect_exact("% ")
     shell.sendline("echo status=$?")
     shell.expect(r"status=(\d+)")
@@ -529,7 +529,7 @@ def test_stop_and_continue_at_the_question(new_station):
     fingerprint = make_protected(station, b"right")
     shell = pexpect.spawn("/bin/bash", ["--norc"], env={**station.env, "PS1": "% "}, timeout=20, encoding="utf-8")
     shell.expect_exact("% ")
-    shell.sendline(f"{station.bin} id")
+    shell.sendline(f"{shlex.quote(station.bin)} id")
     shell.expect("Passphrase for .*: ")
     assert shell.waitnoecho(5)
     shell.send("\x1a")
