@@ -20,10 +20,10 @@ demo: deps ## install what is missing, build, and watch two stations talk
 check: deps ## install what is missing, build three ways (gcc, sanitizers, clang), run every test
 	@/usr/bin/python3 tests/check.py
 
-check-quick: ## build with gcc and run every test once
+check-quick: deps ## install what is missing, build with gcc and run every test once
 	@/usr/bin/python3 tests/check.py gcc
 
-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
+asan: deps ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@/usr/bin/python3 tests/check.py sanitizers
 
 fuzz: ## build the fuzz targets (tests/fuzz) with clang and run each for a minute
