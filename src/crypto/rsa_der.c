@@ -2,6 +2,7 @@
  * Keys as DER, taken apart by hand.  The forms are fixed and short, and OpenSSL's decoders do not
  * suit what is in them: they try many kinds of keys on a stranger's bytes, cannot tell that they
  * ran out of memory from a key that is none, and leave private numbers in memory that they free.
+ * Its encoder does the last, too, so private keys are written by hand as well.
  */
 #include "crypto/rsa_key.h"
 
@@ -25,7 +26,11 @@ enum {
     PUBLIC_NUMBERS = 2,
     PRIVATE_NUMBERS = 8,
     /* der_number lets none be longer than the longest modulus and a zero before it. */
-    NUMBERS_SIZE = PRIVATE_NUMBERS * (RSA_SIGNATURE_MAX + 1)
+    NUMBER_SIZE = RSA_SIGNATURE_MAX + 1,
+    NUMBERS_SIZE = PRIVATE_NUMBERS * NUMBER_SIZE,
+    HEAD_MAX = 4, /* tag and length */
+    VERSION_SIZE = 3,
+    PRIVATE_DER_MAX = HEAD_MAX + VERSION_SIZE + PRIVATE_NUMBERS * (HEAD_MAX + NUMBER_SIZE)
 };
 
 /* AlgorithmIdentifier { rsaEncryption, NULL } (RFC 3279, 2.3.1). */
@@ -63,7 +68,7 @@ static struct span der_number(struct reader *r)
 {
     struct span number = der_content(r, TAG_INTEGER);
 
-    if (number.n == 0 || number.p[0] >= 0x80 || number.n > RSA_SIGNATURE_MAX + 1)
+    if (number.n == 0 || number.p[0] >= 0x80 || number.n > NUMBER_SIZE)
         r->failed = true;
     return number;
 }
@@ -170,6 +175,72 @@ enum helio_err rsa_read_private(EVP_PKEY **out, const uint8_t *der, size_t n)
     if (!split_private(der, n, numbers))
         return HELIO_E_KEY;
     return build(out, numbers, PRIVATE_NUMBERS, EVP_PKEY_KEYPAIR);
+}
+
+static uint8_t *put_head(uint8_t *at, unsigned tag, size_t n)
+{
+    *at++ = (uint8_t)tag;
+    if (n >= 0x100) {
+        *at++ = 0x82;
+        put_u16(at, (unsigned)n);
+        return at + 2;
+    }
+    if (n >= 0x80)
+        *at++ = 0x81;
+    *at++ = (uint8_t)n;
+    return at;
+}
+
+/* An INTEGER out of a number in the machine's byte order.  NULL when there is no memory. */
+static uint8_t *put_number(uint8_t *at, const uint8_t native[NUMBER_SIZE])
+{
+    BIGNUM *value = BN_native2bn(native, NUMBER_SIZE, NULL);
+
+    if (!value)
+        return NULL;
+    /* Room for one bit more than there are: the first says that it is not negative. */
+    int n = BN_num_bits(value) / 8 + 1;
+    at = put_head(at, TAG_INTEGER, (size_t)n);
+    bool ok = BN_bn2binpad(value, at, n) == n;
+    BN_clear_free(value);
+    return ok ? at + n : NULL;
+}
+
+/* What stands inside RSAPrivateKey, to at; returns its end, or NULL. */
+static uint8_t *put_private(uint8_t *at, const struct rsa_key *key)
+{
+    static const uint8_t version[VERSION_SIZE] = {TAG_INTEGER, 1, 0};
+    uint8_t native[PRIVATE_NUMBERS][NUMBER_SIZE];
+    OSSL_PARAM params[PRIVATE_NUMBERS + 1];
+
+    for (size_t i = 0; i < PRIVATE_NUMBERS; i++)
+        params[i] = OSSL_PARAM_construct_BN(number_names[i], native[i], NUMBER_SIZE);
+    params[PRIVATE_NUMBERS] = OSSL_PARAM_construct_end();
+    memcpy(at, version, sizeof version);
+    at = EVP_PKEY_get_params(key->pkey, params) == 1 ? at + sizeof version : NULL;
+    for (size_t i = 0; at && i < PRIVATE_NUMBERS; i++)
+        at = OSSL_PARAM_modified(&params[i]) ? put_number(at, native[i]) : NULL;
+    wipe(native, sizeof native);
+    return at;
+}
+
+enum helio_err rsa_write_private(const struct rsa_key *key, uint8_t **out, size_t *n)
+{
+    uint8_t *der = OPENSSL_malloc(PRIVATE_DER_MAX);
+    uint8_t *end = der ? put_private(der + HEAD_MAX, key) : NULL;
+    enum helio_err err = crypto_result(end, HELIO_E_CRYPTO);
+
+    *out = NULL;
+    *n = 0;
+    if (err != HELIO_OK) {
+        OPENSSL_clear_free(der, PRIVATE_DER_MAX);
+        return err;
+    }
+    /* The numbers of 2048 bits and more take the longest head, HEAD_MAX bytes. */
+    put_head(der, TAG_SEQUENCE, (size_t)(end - der) - HEAD_MAX);
+    *out = der;
+    *n = (size_t)(end - der);
+    return HELIO_OK;
 }
 
 enum helio_err rsa_from_public_der(struct rsa_key **out, const uint8_t *der, size_t n)

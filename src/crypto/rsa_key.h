@@ -42,6 +42,10 @@ HELIO_MUST_CHECK enum helio_err rsa_read_public(struct evp_pkey_st **out, const 
 HELIO_MUST_CHECK enum helio_err rsa_read_private(struct evp_pkey_st **out, const uint8_t *der,
                                                  size_t n);
 
+/* The reverse; *out is for OPENSSL_clear_free, *n bytes. */
+HELIO_MUST_CHECK enum helio_err rsa_write_private(const struct rsa_key *key, uint8_t **out,
+                                                  size_t *n);
+
 /* x^e and x^d mod N: in and out are rsa_size bytes; HELIO_E_BROKEN when in is not below N. */
 HELIO_MUST_CHECK enum helio_err rsa_raw_public(const struct rsa_key *key, const uint8_t *in,
                                                uint8_t *out);

@@ -201,6 +201,30 @@ enum helio_err rsa_public_pem(const struct rsa_key *key, char **out)
     return err;
 }
 
+/* Not EVP_PKEY2PKCS8: it frees a copy of the private numbers without wiping it. */
+static enum helio_err info_of(PKCS8_PRIV_KEY_INFO **out, const struct rsa_key *key)
+{
+    PKCS8_PRIV_KEY_INFO *info = PKCS8_PRIV_KEY_INFO_new();
+    uint8_t *der = NULL;
+    size_t n = 0;
+    enum helio_err err = crypto_result(info, HELIO_E_MEMORY);
+
+    *out = NULL;
+    if (err == HELIO_OK)
+        err = rsa_write_private(key, &der, &n);
+    if (err == HELIO_OK)
+        err = crypto_result(PKCS8_pkey_set0(info, OBJ_nid2obj(NID_rsaEncryption), 0, V_ASN1_NULL,
+                                            NULL, der, (int)n) == 1,
+                            HELIO_E_CRYPTO);
+    if (err == HELIO_OK) {
+        *out = info; /* has der now, and wipes it */
+        return HELIO_OK;
+    }
+    OPENSSL_clear_free(der, n);
+    PKCS8_PRIV_KEY_INFO_free(info);
+    return err;
+}
+
 static bool write_encrypted(BIO *bio, PKCS8_PRIV_KEY_INFO *info, const char *passphrase, size_t n)
 {
     X509_ALGOR *scheme = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), NULL, SCRYPT_SALT_SIZE, NULL,
@@ -221,12 +245,15 @@ enum helio_err rsa_private_pem(const struct rsa_key *key, const char *passphrase
     *n = 0;
     if (passphrase_n > HELIO_PASSPHRASE_MAX) /* nobody could read it back */
         return HELIO_E_ARGUMENT;
+    PKCS8_PRIV_KEY_INFO *info;
+    enum helio_err err = info_of(&info, key);
+    if (err != HELIO_OK)
+        return err;
     BIO *bio = BIO_new(BIO_s_secmem()); /* wipes what it held */
-    PKCS8_PRIV_KEY_INFO *info = bio ? EVP_PKEY2PKCS8(key->pkey) : NULL;
-    bool ok = info && (passphrase_n > 0 ? write_encrypted(bio, info, passphrase, passphrase_n)
-                                        : PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info) == 1);
-    enum helio_err err = crypto_result(ok, bio ? HELIO_E_CRYPTO : HELIO_E_MEMORY);
+    bool ok = bio && (passphrase_n > 0 ? write_encrypted(bio, info, passphrase, passphrase_n)
+                                       : PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, info) == 1);
 
+    err = crypto_result(ok, bio ? HELIO_E_CRYPTO : HELIO_E_MEMORY);
     if (err == HELIO_OK)
         err = take_text(bio, out, n);
     PKCS8_PRIV_KEY_INFO_free(info);
