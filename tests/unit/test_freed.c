@@ -165,6 +165,8 @@ static void keys_are_wiped(void **state)
     assert_nothing_seen("written");
     assert_int_equal(again_n, plain_n);
     assert_memory_equal(again, plain, plain_n);
+    assert_int_equal(rsa_sign(read, salt, salt, sizeof salt, signature), HELIO_OK);
+    assert_nothing_seen("used");
     rsa_free(read);
     assert_int_equal(rsa_private_pem(key, passphrase, sizeof passphrase - 1, &sealed, &sealed_n),
                      HELIO_OK);
