@@ -82,14 +82,17 @@ struct ending {
 };
 
 static const struct ending endings[] = {
-    {HELIO_E_CUT, "cut", "%s hung up before the line was open",
+    {HELIO_E_CUT, "cut",
+     "%s hung up before the line was open\n"
+     "Its own messages say why.  Is --classic said on both sides or on neither?",
      "the line to %s was cut before both sides had closed it\n"
      "What came until then is genuine, but it is not all."},
     {HELIO_E_BROKEN, "broken",
-     "the handshake with %s failed: something was altered, or it speaks another protocol",
+     "the handshake with %s failed: something was altered, or it speaks another protocol\n"
+     "Is it a Heliograph station, and is --classic said on both sides or on neither?",
      "the line to %s was altered on its way, or the station broke the protocol\n"
      "Nothing of what was altered has been used."},
-    {HELIO_E_ALERT, "alert", "%s gave up",
+    {HELIO_E_ALERT, "alert", "%s gave up before the line was open\nIts own messages say why.",
      "%s gave up: it met a failure of its own, or was sent "
      "something altered\nIts own messages say which."},
     {HELIO_E_NO_COMMON, "no-common",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* The initiator gives up after HELIO_WAIT_SECONDS; it should hear "nobody answered" before that. */
@@ -50,11 +51,23 @@ static bool service_offered(struct talk *talk)
     return false;
 }
 
+/*
+ * A fingerprint is said anyway, and who dialled one address is not to read another one, where the
+ * key was met first.
+ */
+static bool name_misleads(const struct talk *talk, const char *name)
+{
+    const char *label = talk->call.label;
+
+    return strncmp(name, "SHA256:", 7) == 0 ||
+           (*label && strchr(name, ':') && strcmp(name, label) != 0);
+}
+
 static void accept_station(struct talk *talk, const struct trust_decision *d)
 {
     const char *self = d->own ? " (our own key)" : "";
 
-    if (*d->name || d->own)
+    if ((*d->name || d->own) && !name_misleads(talk, d->name))
         snprintf(talk->call.who, sizeof talk->call.who, "%s%s",
                  *d->name ? d->name : io_line_name(talk->call.line), self);
     if (service_offered(talk))
@@ -169,6 +182,7 @@ static void put_question(struct talk *talk)
     char text[4 * SAY_QUOTED_MAX];
 
     trust_question(&c, text, sizeof text);
+    (void)tcflush(talk->question->in, TCIFLUSH); /* what was typed before is no answer */
     put(talk->question->out, text);
 }
 

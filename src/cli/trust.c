@@ -193,7 +193,7 @@ void trust_question(const struct trust_case *c, char *out, size_t cap)
     helio_fingerprint_format(&c->peer->fingerprint, fingerprint);
     who(c, who_text, sizeof who_text);
     who_text[0] = 'T';
-    if (c->role == HELIO_INITIATOR)
+    if (c->role == HELIO_INITIATOR && strcmp(c->address, c->label) != 0)
         snprintf(at, sizeof at, " (%.80s)",
                  say_quoted(address, sizeof address, c->address, strlen(c->address)));
     snprintf(out, cap,

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -118,6 +119,7 @@ enum trust_reply trust_ask(const struct trust_case *c, unsigned seconds, int can
     if (!open_terminal(&in, &out))
         return TRUST_NO_TERMINAL;
     trust_question(c, question, sizeof question);
+    (void)tcflush(in, TCIFLUSH); /* what was typed before is no answer */
     put(out, question);
     while (reply == TRUST_AGAIN) {
         reply = read_line(in, cancel_fd, deadline, line);

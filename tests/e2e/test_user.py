@@ -1,9 +1,12 @@
 """What a newcomer stumbles over: that each message says what is so, and what helps."""
+import subprocess
 
+import pexpect
 import pytest
 
+from conftest import wait_for_port
 
-LOCAL, USAGE = 1, 2
+LOCAL, USAGE, TRUST, LINE = 1, 2, 4, 5
 
 
 def refused(done, status, *parts):
@@ -43,3 +46,73 @@ def test_config_that_others_may_write_to(alice):
 @pytest.mark.parametrize("option", ["help", "version"])
 def test_help_and_version_take_no_argument(alice, option):
     refused(alice.run("id", f"--{option}=x"), USAGE, f"--{option} takes no argument")
+
+
+# ------------------------------------------------------------------------------- who is on the line --
+
+def listening(station, port, *options):
+    child = station.start("listen", *options, f"127.0.0.1:{port}", stdin=subprocess.DEVNULL)
+    wait_for_port(port)
+    return child
+
+
+def test_a_key_met_at_another_address_is_not_called_by_it(friends, port):
+    alice, bob = friends
+    assert bob.run("trust", "remove", "alice").status == 0
+    bob.trust("elsewhere:7000", alice.fingerprint())
+    child = listening(alice, port)
+    done = bob.run("connect", f"127.0.0.1:{port}")
+    assert done.status == 0 and f"connected: 127.0.0.1:{port}, {alice.fingerprint()}, " in done.err, done
+    assert "elsewhere" not in done.err, done
+    assert alice.end(child).status == 0
+
+
+def test_a_pinned_station_without_a_name_is_called_by_its_address(alice, bob, port):
+    child = listening(alice, port, "--peer", bob.fingerprint())
+    done = bob.run("connect", "--peer", alice.fingerprint(), f"127.0.0.1:{port}")
+    heard = alice.end(child)
+    assert done.status == heard.status == 0, (done, heard)
+    assert f"connected: 127.0.0.1:{port}, {alice.fingerprint()}, " in done.err, done
+    assert done.err.count(alice.fingerprint()) == heard.err.count(bob.fingerprint()) == 1, (done, heard)
+
+
+# ------------------------------------------------------------------------------------ the question --
+
+@pytest.mark.parametrize("host, shown", [("127.0.0.1:{}", "at 127.0.0.1:{} is not known"),
+                                         ("localhost:{}", "at localhost:{} (127.0.0.1:{}) is not known")])
+def test_the_question_says_an_address_once(alice, bob, port, host, shown):
+    listening(alice, port)
+    child = bob.spawn("connect", "-4", host.format(port))
+    child.expect_exact(shown.format(port, port))
+    child.expect_exact("(yes/no/[fingerprint])? ")
+    child.sendline("no")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == TRUST
+
+
+def test_what_was_typed_before_the_question_is_no_answer(alice, bob, port):
+    bob.trust("alice", alice.fingerprint())
+    child = alice.spawn("listen", f"127.0.0.1:{port}")
+    child.expect_exact("on the other computer run")
+    child.sendline("yes")
+    child.expect_exact("yes\r\n")  # the terminal has taken it
+    caller = bob.start("connect", f"127.0.0.1:{port}", stdin=subprocess.DEVNULL)
+    child.expect_exact("(yes/no/[fingerprint])? ")
+    child.sendline("no")
+    assert bob.end(caller).status == TRUST
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == TRUST
+
+
+# -------------------------------------------------------------------------------- other protocols --
+
+@pytest.mark.parametrize("theirs, ours", [((), ("--classic",)), (("--classic",), ())])
+def test_one_side_in_classic(friends, port, theirs, ours):
+    alice, bob = friends
+    child = listening(alice, port, *theirs)
+    done = bob.run("connect", *ours, f"127.0.0.1:{port}")
+    heard = alice.end(child)
+    for side in (done, heard):
+        refused(side, LINE, "--classic said on both sides or on neither?")
