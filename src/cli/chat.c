@@ -773,6 +773,8 @@ void chat_continued(struct chat *chat)
     (void)el_wset(chat->edit, EL_PREP_TERM, 0);
     (void)el_wset(chat->edit, EL_PREP_TERM, 1);
     terminal_measure(chat);
+    /* What came while we were stopped may have been shown, and the line drawn, before this. */
+    terminal_write("\r\033[J", 4);
     chat->shown = false;
     typed_redraw(chat);
 }

@@ -116,6 +116,18 @@ def test_a_window_that_changes(chat):
     a.ends_with(r"\d\d:\d\d bob: hi", "> " + "0123456789" * 8)
 
 
+def test_what_came_while_it_was_stopped_is_shown_above_one_prompt(chat):
+    a, b = chat
+    b.child.kill(signal.SIGSTOP)
+    a.child.send(b"are you there?\r")
+    a.ends_with(r"\d\d:\d\d alice: are you there\?", ">")
+    b.stream.feed(b"\r\n$ fg\r\n")  # as the shell would
+    b.child.kill(signal.SIGCONT)
+    b.ends_with(r"\$ fg", r"\d\d:\d\d alice: are you there\?", ">")
+    b.child.send(b"yes\r")
+    b.ends_with(r"\d\d:\d\d alice: are you there\?", r"\d\d:\d\d bob: yes", ">")
+
+
 def test_ctrl_d_ends_the_chat_on_both_sides(chat):
     a, b = chat
     b.child.send(b"bye\r\x04")
