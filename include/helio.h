@@ -16,7 +16,8 @@
  * Errors.  Every function that can fail returns enum helio_err; HELIO_OK is 0.  A session latches
  * its first error, wipes its keys, and answers every later call with that same error.
  *
- * Threads.  An object may be used by one thread at a time; different objects never share state.
+ * Threads.  An object may be used by one thread at a time; different objects never share state.  A
+ * callback does not call the session that called it.
  */
 #ifndef HELIO_H
 #define HELIO_H
@@ -297,7 +298,8 @@ HELIO_API HELIO_MUST_CHECK enum helio_err
 helio_session_feed(helio_session *session, const uint8_t *in, size_t n, size_t *used);
 /*
  * The transport has ended: HELIO_OK when the peer had closed and confirmed, else the session fails:
- * HELIO_E_CUT.
+ * HELIO_E_CUT.  Fetch the last event first: one that is still pending goes with a session that fails,
+ * and in classic stands in the way of HELIO_EVENT_CLOSED.
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_eof(helio_session *session);
 
@@ -307,7 +309,8 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_next(helio_session *sess
 
 /*
  * Answers to HELIO_EVENT_PEER, once it has been fetched: else HELIO_E_STATE.  refuse latches
- * HELIO_E_UNTRUSTED here, HELIO_E_REFUSED there.
+ * HELIO_E_UNTRUSTED here, HELIO_E_REFUSED there; a reason that is not for this role is told as
+ * HELIO_REFUSE_UNTRUSTED.
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_trust(helio_session *session);
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_wait(helio_session *session);
@@ -346,7 +349,7 @@ HELIO_API size_t helio_session_pending(const helio_session *session);
 HELIO_API int helio_session_done(const helio_session *session);
 /* The latched error, or HELIO_OK. */
 HELIO_API enum helio_err helio_session_error(const helio_session *session);
-/* After HELIO_E_REFUSED: what the peer gave as its reason; else 0. */
+/* After HELIO_E_REFUSED and HELIO_E_RETURNING: what the peer gave as its reason; else 0. */
 HELIO_API helio_refusal helio_session_refusal(const helio_session *session);
 /* NULL before HELIO_EVENT_PEER (and always in classic, where nobody proves anything). */
 HELIO_API const helio_peer *helio_session_peer(const helio_session *session);

@@ -528,15 +528,23 @@ enum helio_err handshake_wait(struct helio1 *h)
     return send_accept(h, body, sizeof body);
 }
 
-enum helio_err handshake_refuse(struct helio1 *h, helio_refusal why)
+static enum helio_err send_no(struct helio1 *h, helio_refusal why)
 {
     const uint8_t body[] = {ACCEPT_NO, (uint8_t)why};
+
+    return send_accept(h, body, sizeof body);
+}
+
+/* A reason that the other side could not read would make of a refusal a broken line. */
+enum helio_err handshake_refuse(struct helio1 *h, helio_refusal why)
+{
+    bool of_responder = why >= HELIO_REFUSE_UNTRUSTED && why <= HELIO_REFUSE_NO_ANSWER;
 
     switch (h->state) {
     case DECIDE_REPLY:
         return send_leave(h, why == HELIO_REFUSE_ASKING ? why : HELIO_REFUSE_UNTRUSTED);
     case DECIDE_AUTH:
-        return send_accept(h, body, sizeof body);
+        return send_no(h, of_responder ? why : HELIO_REFUSE_UNTRUSTED);
     default:
         return HELIO_E_STATE;
     }

@@ -1,6 +1,7 @@
 /*
  * Calls that a careless embedder makes: answers before the question was fetched, a generator that
- * fails with any error at any draw, a look at the last event after the session has failed.
+ * fails with any error at any draw, a refusal for no reason there is, a look at the last event after
+ * the session has failed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,6 +107,40 @@ static void a_failing_generator_ends_the_session(void **state)
             }
 }
 
+/* The peer hears of a refusal, whatever number the caller gives as its reason. */
+static void any_reason_refuses(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned why;
+        helio_refusal heard;
+    } rows[] = {
+        {HELIO_REFUSE_UNTRUSTED, HELIO_REFUSE_UNTRUSTED},
+        {HELIO_REFUSE_NO_ANSWER, HELIO_REFUSE_NO_ANSWER},
+        {HELIO_REFUSE_ASKING, HELIO_REFUSE_UNTRUSTED},
+        {0, HELIO_REFUSE_UNTRUSTED},
+        {0x101, HELIO_REFUSE_UNTRUSTED},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pair p;
+        helio_event event;
+
+        pair_new(&p, 0, SEED);
+        assert_int_equal(hand_over(&p.initiator, &p.responder), HELIO_OK);
+        assert_int_equal(hand_over(&p.responder, &p.initiator), HELIO_OK);
+        assert_int_equal(helio_session_next(p.initiator.session, &event), HELIO_OK);
+        assert_int_equal(helio_session_trust(p.initiator.session), HELIO_OK);
+        assert_int_equal(hand_over(&p.initiator, &p.responder), HELIO_OK);
+        assert_int_equal(helio_session_next(p.responder.session, &event), HELIO_OK);
+        helio_session_refuse(p.responder.session, (helio_refusal)rows[i].why);
+        assert_int_equal(helio_session_error(p.responder.session), HELIO_E_UNTRUSTED);
+        assert_int_equal(hand_over(&p.responder, &p.initiator), HELIO_E_REFUSED);
+        assert_int_equal(helio_session_refusal(p.initiator.session), rows[i].heard);
+        pair_free(&p);
+    }
+}
+
 /* The sanitizers see to it that the memory is there. */
 static void an_event_outlives_a_failure(void **state)
 {
@@ -140,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_waits_for_its_question),
         cmocka_unit_test(a_failing_generator_ends_the_session),
+        cmocka_unit_test(any_reason_refuses),
         cmocka_unit_test(an_event_outlives_a_failure),
     };
 
