@@ -5,6 +5,9 @@
  * direction.  In: data go to stdout as they are, a message gets a newline when it has none; the
  * peer's close closes stdout (unless more stations come).  Each direction stops its source while
  * its sink is full.
+ *
+ * A terminal as stdin is the exception: it has no end by itself, so that two sides of which neither
+ * has more to say would wait for each other.  There the peer's close closes our direction, too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +20,7 @@ struct pipe {
     struct io_input *input;
     struct io_output *output;
     bool input_ended;
+    bool hushed;       /* this line's peer has closed, and with it ended what is typed */
     bool output_ended; /* closed, or broken */
     bool finishing;    /* the line is gone */
     bool peer_closed;  /* with --keep: the peer waits to hear that all was written */
@@ -164,7 +168,7 @@ static enum helio_err pipe_begin(struct talk *talk)
         say_error("stdio", "cannot use stdin and stdout: %s", helio_strerror(err));
         return err;
     }
-    p->finishing = p->in_message = p->peer_closed = false;
+    p->finishing = p->in_message = p->peer_closed = p->hushed = false;
     /* With --keep stdin belongs to whoever comes first; later ones find it at its end. */
     if (p->input_ended)
         io_line_close(talk->call.line);
@@ -183,12 +187,24 @@ static void write_message_end(struct talk *talk)
     p->in_message = false;
 }
 
+static void hush_terminal(struct talk *talk)
+{
+    struct pipe *p = pipe_of(talk);
+
+    if (p->input_ended || !isatty(STDIN_FILENO))
+        return;
+    p->hushed = true;
+    io_input_pause(p->input);
+    io_line_close(talk->call.line);
+}
+
 /* What came is confirmed when it is written: at once, or when stdout has drained or is closed. */
 static void take_close(struct talk *talk)
 {
     struct pipe *p = pipe_of(talk);
 
     p->peer_closed = true;
+    hush_terminal(talk);
     if (!talk->keep)
         end_output(talk);
     else if (!p->output_ended && !io_output_blocked(p->output))
@@ -212,7 +228,10 @@ static void pipe_event(struct talk *talk, const helio_event *event)
 
 static void pipe_writable(struct talk *talk)
 {
-    io_input_resume(pipe_of(talk)->input);
+    struct pipe *p = pipe_of(talk);
+
+    if (!p->hushed)
+        io_input_resume(p->input);
 }
 
 static void pipe_stop(struct talk *talk)

@@ -1,4 +1,5 @@
 """What a newcomer stumbles over: that each message says what is so, and what helps."""
+import shlex
 import subprocess
 
 import pexpect
@@ -116,3 +117,50 @@ def test_one_side_in_classic(friends, port, theirs, ours):
     heard = alice.end(child)
     for side in (done, heard):
         refused(side, LINE, "--classic said on both sides or on neither?")
+
+
+# --------------------------------------------------------------- a terminal in front of a pipe --
+
+def listening_into(station, port, out, *options):
+    """helio listen at a terminal, as in: helio listen PORT > out."""
+    words = " ".join(shlex.quote(str(w)) for w in [station.bin, "listen", *options, f"127.0.0.1:{port}"])
+    child = pexpect.spawn("/bin/sh", ["-c", f"exec {words} >{shlex.quote(str(out))}"], env=station.env,
+                          timeout=10, encoding="utf-8")
+    wait_for_port(port)
+    return child
+
+
+def test_into_a_file_ends_when_the_other_side_does(friends, port, tmp_path):
+    alice, bob = friends
+    child = listening_into(alice, port, tmp_path / "out")
+    done = bob.run("connect", f"127.0.0.1:{port}", input=b"all of it", timeout=10)
+    assert done.status == 0, done
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0 and (tmp_path / "out").read_bytes() == b"all of it"
+
+
+def test_into_a_file_from_one_station_after_the_other(friends, port, tmp_path):
+    alice, bob = friends
+    child = listening_into(alice, port, tmp_path / "out", "--keep")
+    for said in (b"one ", b"two ", b"three"):
+        assert bob.run("connect", f"127.0.0.1:{port}", input=said, timeout=10).status == 0
+        child.expect_exact("waiting for the next station")
+    assert (tmp_path / "out").read_bytes() == b"one two three"
+    # What is typed still goes to whoever is there.
+    caller = bob.start("connect", f"127.0.0.1:{port}")
+    child.expect_exact("connected: ")
+    child.sendline("typed")
+    assert caller.stdout.read(6) == b"typed\n"
+    assert bob.end(caller).status == 0
+    child.close(force=True)
+
+
+def test_from_a_terminal_into_a_file(friends, port, tmp_path):
+    alice, bob = friends
+    child = listening(alice, port)  # its stdin is at its end: it closes first
+    words = f"{shlex.quote(bob.bin)} connect 127.0.0.1:{port} >{shlex.quote(str(tmp_path / 'out'))}"
+    caller = pexpect.spawn("/bin/sh", ["-c", words], env=bob.env, timeout=10, encoding="utf-8")
+    caller.expect(pexpect.EOF)
+    caller.close()
+    assert caller.exitstatus == 0 and alice.end(child).status == 0
