@@ -37,9 +37,17 @@ format: ## clang-format every C file
 lint: $(BUILD)/build.ninja ## clang-tidy over src/ and examples/
 	run-clang-tidy -quiet -p $(BUILD) '/(src|examples)/.*\.c$$'
 
-install: all ## install below PREFIX, /usr/local unless said (DESTDIR is honoured)
-	meson configure $(BUILD) -Dprefix=$(PREFIX)
-	meson install -C $(BUILD)
+# When root installs out of another's checkout, only the copying is root's: files of root's in $(BUILD) would stop the owner's next make.
+AS_ROOT = $(filter 0,$(shell id -u))
+AS_OWNER = $(if $(AS_ROOT),$(shell stat -c 'env -u HOME setpriv --reuid=%u --regid=%g --clear-groups' .))
+
+install: ## install below PREFIX, /usr/local unless said (DESTDIR is honoured)
+	@$(AS_OWNER) $(MAKE) --no-print-directory $(BUILD)/build.ninja
+	$(AS_OWNER) meson configure $(BUILD) '-Dprefix=$(PREFIX)'
+	@$(AS_OWNER) $(MAKE) --no-print-directory all
+	meson install -C $(BUILD) --no-rebuild
+	@$(if $(AS_ROOT),chown --reference=. $(BUILD)/meson-logs/install-log.txt)
+	@$(if $(AS_ROOT),test -n "$(DESTDIR)" || ldconfig)
 
 clean: ## remove all that was built
 	rm -rf $(BUILD) build-asan build-clang build-fuzz
