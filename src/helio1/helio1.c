@@ -104,8 +104,11 @@ static enum helio_err op_feed(struct helio_session *s, const uint8_t *in, size_t
     struct helio1 *h = helio1_of(s);
 
     while (*used < n && s->event.kind == HELIO_EVENT_NONE) {
-        if (!listens(h))
-            return HELIO_E_BROKEN; /* it was not the peer's turn, or it had ended */
+        if (!listens(h)) {
+            /* Not the peer's turn, or it had ended.  But a peer that gave up gets no answer. */
+            h->alerted = in[*used] == FRAME_ALERT;
+            return HELIO_E_BROKEN;
+        }
         enum helio_err err = read_frame(h, in, n, used);
         if (err)
             return err;

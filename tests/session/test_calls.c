@@ -141,6 +141,32 @@ static void any_reason_refuses(void **state)
     }
 }
 
+/* A peer that gives up while we decide has broken the rules, but it is not told so. */
+static void an_alert_while_deciding_is_not_answered(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t bytes[5];
+        size_t answer;
+    } rows[] = {{{7, 0, 0, 1, 1}, 0}, {{5, 0, 0, 1, 1}, 5}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pair p;
+        helio_event event;
+        size_t used;
+
+        pair_new(&p, 0, SEED);
+        assert_int_equal(hand_over(&p.initiator, &p.responder), HELIO_OK);
+        assert_int_equal(hand_over(&p.responder, &p.initiator), HELIO_OK);
+        assert_int_equal(helio_session_next(p.initiator.session, &event), HELIO_OK);
+        assert_int_equal(event.kind, HELIO_EVENT_PEER);
+        assert_int_equal(helio_session_feed(p.initiator.session, rows[i].bytes, 5, &used),
+                         HELIO_E_BROKEN);
+        assert_int_equal(helio_session_pending(p.initiator.session), rows[i].answer);
+        pair_free(&p);
+    }
+}
+
 /* The sanitizers see to it that the memory is there. */
 static void an_event_outlives_a_failure(void **state)
 {
@@ -176,6 +202,7 @@ int main(void)
         cmocka_unit_test(an_answer_waits_for_its_question),
         cmocka_unit_test(a_failing_generator_ends_the_session),
         cmocka_unit_test(any_reason_refuses),
+        cmocka_unit_test(an_alert_while_deciding_is_not_answered),
         cmocka_unit_test(an_event_outlives_a_failure),
     };
 
