@@ -6,6 +6,7 @@ outside of pytest's tmp_path, and every process has a deadline: a test that hang
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -16,6 +17,12 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE = 30
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+
+# nohup, or a shell's &, has signals ignored, and what starts with one ignored is to keep it so.  A handler is not
+# inherited, and leaves us as deaf as we were meant to be.
+for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, lambda number, frame: None)
 
 
 def program():
