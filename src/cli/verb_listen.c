@@ -150,9 +150,16 @@ static void on_patience(void *context)
 
 /* ----------------------------------------------------------------------------- the beginning -- */
 
+static const char *const advice[IO_FAULT_COUNT] = {
+    [IO_FAULT_NO_HOST] = "Look at the spelling of the host, and at -4 and -6.",
+    [IO_FAULT_IN_USE] = "Another program has it: choose another port.",
+    [IO_FAULT_NOT_HERE] = "HOST is an address of this machine; without it, all of them are taken.",
+    [IO_FAULT_NOT_ALLOWED] = "Ports below 1024 are the superuser's: choose a higher one.",
+};
+
 static void report_not_listening(const char *where, const struct io_report *report)
 {
-    const char *detail = report->detail;
+    const char *detail = report->detail, *help = advice[report->fault];
     size_t n = strlen(where);
 
     /* One address, as it was given: it has been said. */
@@ -162,10 +169,8 @@ static void report_not_listening(const char *where, const struct io_report *repo
                (const struct say_field[]){{.key = "address", .text = where},
                                           {.key = "reason", .text = io_fault_text(report->fault)},
                                           {.key = NULL}},
-               "cannot listen on %s: %s%s%s%s%s", where, io_fault_text(report->fault),
-               *detail ? " (" : "", detail, *detail ? ")" : "",
-               report->fault == IO_FAULT_IN_USE ? "\nAnother program has it: choose another port."
-                                                : "");
+               "cannot listen on %s: %s%s%s%s%s%s", where, io_fault_text(report->fault),
+               *detail ? " (" : "", detail, *detail ? ")" : "", help ? "\n" : "", help ? help : "");
 }
 
 /* What the other side runs.  Without a host of ours to name, an address that others can reach. */

@@ -408,7 +408,7 @@ static void listen_on_host(struct io_listener *listener, const char *host, enum 
     int error = getaddrinfo(host, NULL, &hints, &addresses);
 
     if (error) {
-        report_add(report, host, IO_FAULT_NO_HOST);
+        report->fault = IO_FAULT_NO_HOST;
         return;
     }
     for (struct addrinfo *a = addresses; a && listener->count < ADDRESS_MAX; a = a->ai_next)

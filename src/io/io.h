@@ -102,7 +102,8 @@ enum io_fault {
     IO_FAULT_TIMED_OUT,   /* no answer */
     IO_FAULT_UNREACHABLE, /* no way there */
     IO_FAULT_IN_USE,      /* listen: the port is taken */
-    IO_FAULT_NOT_ALLOWED, /* listen: a port of the superuser's, or the address is not ours */
+    IO_FAULT_NOT_HERE,    /* listen: the address is not this machine's */
+    IO_FAULT_NOT_ALLOWED, /* listen: a port of the superuser's */
     IO_FAULT_SYSTEM,      /* something local: memory, descriptors */
     IO_FAULT_COUNT
 };

@@ -143,7 +143,8 @@ static const char *const fault_texts[IO_FAULT_COUNT] = {
     [IO_FAULT_TIMED_OUT] = "timed out",
     [IO_FAULT_UNREACHABLE] = "unreachable",
     [IO_FAULT_IN_USE] = "port already in use",
-    [IO_FAULT_NOT_ALLOWED] = "not allowed to listen there",
+    [IO_FAULT_NOT_HERE] = "this machine has no such address",
+    [IO_FAULT_NOT_ALLOWED] = "not allowed",
     [IO_FAULT_SYSTEM] = "the operating system refused",
 };
 
@@ -167,7 +168,7 @@ static const struct {
     {UV_EADDRINUSE, IO_FAULT_IN_USE},
     {UV_EACCES, IO_FAULT_NOT_ALLOWED},
     {UV_EPERM, IO_FAULT_NOT_ALLOWED},
-    {UV_EADDRNOTAVAIL, IO_FAULT_NOT_ALLOWED},
+    {UV_EADDRNOTAVAIL, IO_FAULT_NOT_HERE},
 };
 
 enum io_fault fault_of(int uv_error)

@@ -458,8 +458,8 @@ def test_places_that_cannot_be_called(bob, port, args, status, said):
 
 
 @pytest.mark.parametrize("args, status, said", [
-    (("192.0.2.1:0",), LOCAL, "not allowed to listen there"),
-    (("no-such-host.invalid:0",), NO_CONNECTION, "no such host"),
+    (("192.0.2.1:0",), LOCAL, "192.0.2.1:0: this machine has no such address\nHOST is an address of"),
+    (("no-such-host.invalid:0",), NO_CONNECTION, "no-such-host.invalid:0: no such host\nLook at"),
     (("x",), USAGE, "not a number"),
     (("70000",), USAGE, "over 65535"),
     (("--timeout", "1", "0"), NO_CONNECTION, "nobody opened a line within 1 second"),
