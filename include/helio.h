@@ -119,8 +119,8 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_identity_generate(helio_identity
                                                                   unsigned bits);
 /*
  * Reads a PKCS#8 PEM file, encrypted or not; ask may be NULL when no passphrase can be had.
- * HELIO_E_SYSTEM (errno), HELIO_E_MODE (not a regular file, not ours, or group or others may read
- * or write it), HELIO_E_FORMAT, HELIO_E_KEY, HELIO_E_PASSPHRASE, HELIO_E_TOO_LONG (over 64 KiB).
+ * HELIO_E_SYSTEM (errno), HELIO_E_MODE (not a regular file, neither ours nor root's, or group or
+ * others may read or write it), HELIO_E_FORMAT, HELIO_E_KEY, HELIO_E_PASSPHRASE, HELIO_E_TOO_LONG (over 64 KiB).
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_identity_load(helio_identity **out,
                                                               const char *path,

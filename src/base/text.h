@@ -18,7 +18,10 @@
  */
 size_t utf8_decode(const uint8_t *p, size_t n, uint32_t *code);
 
-/* False for C0 and C1 controls, DEL, line separators and bidirectional controls (protocol.md 5.3). */
+/*
+ * False for C0 and C1 controls, DEL, line separators, bidirectional controls and what has no width
+ * at all (protocol.md 5.3).
+ */
 bool text_code_shown(uint32_t code);
 
 /* True when all of p[0..n) is UTF-8 whose every code point text_code_shown allows. */

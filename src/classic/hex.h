@@ -14,7 +14,7 @@
 void hex_write_lower(uint8_t *out, const uint8_t *in, size_t n);
 void hex_write_upper(uint8_t *out, const uint8_t *in, size_t n);
 
-/* 0 to 15 for a digit of either case, else -1. */
-int hex_value(uint8_t digit);
+/* 0 to 15 when c is a digit of either case, else -1. */
+int hex_value(uint8_t c);
 
 #endif

@@ -379,6 +379,7 @@ static void line_reset(struct chat *chat)
 
     /* The buffer is libedit's and only lent to be read, but what is in it is the user's secret, and
      * libedit has no call that forgets it. */
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): the cast takes const away, knowingly. */
     wipe((void *)(uintptr_t)line->buffer, n * sizeof *line->buffer);
     /* Off and on again: libedit's way to begin a line in this mode. */
     (void)el_wset(chat->edit, EL_UNBUFFERED, 0);

@@ -58,7 +58,7 @@ void pen_text(struct pen *pen, const char *text);
 void pen_style(struct pen *pen, const char *sequence);
 
 /* code as UTF-8 in out[0..4]; returns how many bytes. */
-size_t utf8_encode(wchar_t code, char out[4]);
+size_t utf8_encode(wchar_t wide, char out[4]);
 
 /* How the typed line stands in its rows. */
 struct layout {

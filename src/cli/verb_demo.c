@@ -62,8 +62,8 @@ static void tell_title(enum style style, const char *title)
 {
     char rule[79] = "";
 
-    for (size_t i = strlen(title) + 4; i < sizeof rule - 1; i++)
-        strcat(rule, "=");
+    if (strlen(title) + 4 < sizeof rule)
+        memset(rule, '=', sizeof rule - 1 - (strlen(title) + 4));
     putchar('\n');
     tell(style, "== %s %s", title, rule);
 }

@@ -232,7 +232,7 @@ enum helio_err rsa_write_private(const struct rsa_key *key, uint8_t **out, size_
 
     *out = NULL;
     *n = 0;
-    if (err != HELIO_OK) {
+    if (!end) {
         OPENSSL_clear_free(der, PRIVATE_DER_MAX);
         return err;
     }

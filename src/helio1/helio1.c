@@ -135,12 +135,37 @@ static enum helio_err op_wait(struct helio_session *s)
     return handshake_wait(helio1_of(s));
 }
 
+/* Errors after which the peer has nothing to learn: it ended the session itself, or it is gone. */
+static bool peer_needs_no_alert(enum helio_err err)
+{
+    return err == HELIO_E_CUT || err == HELIO_E_REFUSED || err == HELIO_E_RETURNING ||
+           err == HELIO_E_ALERT;
+}
+
+static void op_farewell(struct helio_session *s, enum helio_err err)
+{
+    struct helio1 *h = helio1_of(s);
+    enum helio_err ignored = HELIO_OK;
+
+    if (peer_needs_no_alert(err))
+        return;
+    if (h->state != OPEN) {
+        ignored = handshake_alert(h, err == HELIO_E_NO_COMMON ? ALERT_NO_COMMON : ALERT_FAILED);
+    } else if (!(h->sent_close && h->sent_receipt)) {
+        uint8_t why = err == HELIO_E_BROKEN ? RECORD_ALERT_VIOLATION : RECORD_ALERT_FAILED;
+
+        ignored = line_send(h, RECORD_ALERT, &why, 1);
+    }
+    (void)ignored; /* the session is over; an alert that cannot be sent is a cut to the peer */
+}
+
 /* Refusing cannot fail for the caller: without a frame the peer sees a cut instead. */
 static void op_refuse(struct helio_session *s, helio_refusal why)
 {
-    enum helio_err ignored = handshake_refuse(helio1_of(s), why);
+    enum helio_err err = handshake_refuse(helio1_of(s), why);
 
-    (void)ignored;
+    if (err == HELIO_E_STATE) /* nothing to refuse: the peer is told that we gave up */
+        op_farewell(s, HELIO_E_UNTRUSTED);
 }
 
 static enum helio_err op_send(struct helio_session *s, const uint8_t *data, size_t n,
@@ -192,30 +217,6 @@ static enum helio_err op_confirm(struct helio_session *s)
     if (!err)
         h->sent_receipt = true;
     return err;
-}
-
-/* Errors after which the peer has nothing to learn: it ended the session itself, or it is gone. */
-static bool peer_needs_no_alert(enum helio_err err)
-{
-    return err == HELIO_E_CUT || err == HELIO_E_REFUSED || err == HELIO_E_RETURNING ||
-           err == HELIO_E_ALERT;
-}
-
-static void op_farewell(struct helio_session *s, enum helio_err err)
-{
-    struct helio1 *h = helio1_of(s);
-    enum helio_err ignored = HELIO_OK;
-
-    if (peer_needs_no_alert(err))
-        return;
-    if (h->state != OPEN) {
-        ignored = handshake_alert(h, err == HELIO_E_NO_COMMON ? ALERT_NO_COMMON : ALERT_FAILED);
-    } else if (!(h->sent_close && h->sent_receipt)) {
-        uint8_t why = err == HELIO_E_BROKEN ? RECORD_ALERT_VIOLATION : RECORD_ALERT_FAILED;
-
-        ignored = line_send(h, RECORD_ALERT, &why, 1);
-    }
-    (void)ignored; /* the session is over; an alert that cannot be sent is a cut to the peer */
 }
 
 static bool op_done(const struct helio_session *s)

@@ -57,10 +57,10 @@ static unsigned floor_log2(size_t x)
 
 size_t record_padme(size_t length)
 {
-    if (length < 2)
-        return length;
+    if (length < 4)
+        return length; /* as the formula has it, whose logarithms of less make no sense */
     unsigned e = floor_log2(length);
-    unsigned s = floor_log2(e) + 1;
+    unsigned s = floor_log2(e) + 1; /* at most e, since e >= 2 */
     size_t step_minus_one = ((size_t)1 << (e - s)) - 1;
 
     return (length + step_minus_one) & ~step_minus_one;

@@ -51,7 +51,7 @@ enum {
 enum accept_answer { ACCEPT_YES = 0, ACCEPT_NO = 1, ACCEPT_WAIT = 2 };
 
 /* ALERT in clear. */
-enum clear_alert { ALERT_FAILED = 1, ALERT_NO_COMMON = 2, ALERT_BUSY = 3 };
+enum clear_alert { ALERT_FAILED = 1, ALERT_NO_COMMON = 2 };
 
 /* -- records (6) -- */
 

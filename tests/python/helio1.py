@@ -382,8 +382,9 @@ def check_name(raw):
         raise Violation("name: not UTF-8") from None
     for c in map(ord, text):
         control = c <= 0x1F or 0x7F <= c <= 0x9F or c in (0x2028, 0x2029)
-        bidirectional = c in (0x200E, 0x200F) or 0x202A <= c <= 0x202E or 0x2066 <= c <= 0x2069
-        require(not control and not bidirectional, "name: a control character")
+        bidirectional = c in (0x061C, 0x200E, 0x200F) or 0x202A <= c <= 0x202E or 0x2066 <= c <= 0x2069
+        no_width = c in (0x200B, 0xFEFF) or 0x2060 <= c <= 0x2064
+        require(not control and not bidirectional and not no_width, "name: a control character")
     return raw
 
 

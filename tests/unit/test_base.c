@@ -83,16 +83,20 @@ static const struct name_case {
     {"bell\a", 5, false},
     {"\x1b[2J", 4, false},
     {"del\x7f", 4, false},
-    {"\xc2\x9b", 2, false},             /* C1: CSI */
-    {"\xe2\x80\xae", 3, false},         /* right-to-left override */
-    {"\xe2\x81\xa6", 3, false},         /* left-to-right isolate */
-    {"\xe2\x80\xa8", 3, false},         /* line separator */
-    {"\xc0\xaf", 2, false},             /* overlong */
-    {"\xe0\x80\xaf", 3, false},         /* overlong */
-    {"\xed\xa0\x80", 3, false},         /* surrogate */
-    {"\xf4\x90\x80\x80", 4, false},     /* past U+10FFFF */
-    {"\xc3", 1, false},                 /* cut */
-    {"\x80", 1, false},                 /* no lead */
+    {"\xc2\x9b", 2, false},         /* C1: CSI */
+    {"\xe2\x80\xae", 3, false},     /* right-to-left override */
+    {"\xe2\x81\xa6", 3, false},     /* left-to-right isolate */
+    {"a\xe2\x80\x8b", 4, false},    /* zero-width space */
+    {"a\xef\xbb\xbf", 4, false},    /* byte order mark */
+    {"\xd8\x9c", 2, false},         /* Arabic letter mark */
+    {"a\xe2\x80\x8d", 4, true},     /* zero-width joiner: scripts need it */
+    {"\xe2\x80\xa8", 3, false},     /* line separator */
+    {"\xc0\xaf", 2, false},         /* overlong */
+    {"\xe0\x80\xaf", 3, false},     /* overlong */
+    {"\xed\xa0\x80", 3, false},     /* surrogate */
+    {"\xf4\x90\x80\x80", 4, false}, /* past U+10FFFF */
+    {"\xc3", 1, false},             /* cut */
+    {"\x80", 1, false},             /* no lead */
     {"\xff", 1, false},
 };
 
