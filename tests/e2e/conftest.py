@@ -24,6 +24,9 @@ for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(ignored) == signal.SIG_IGN:
         signal.signal(ignored, lambda number, frame: None)
 
+# helio rightly refuses a config that everybody may write, and the tests write some.
+os.umask(0o022)
+
 
 def program():
     path = os.environ.get("HELIO_BIN") or str(ROOT / "build" / "src" / "cli" / "helio")
