@@ -237,8 +237,9 @@ def test_every_byte_of_a_key_matters():
 
 
 BAD_NAMES = [b"a" * 65, b"\xff", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"a\0b", b"\n", b"\x1f", b"\x7f", b"\xc2\x80", b"\xc2\x9f"]
-BAD_NAMES += [chr(c).encode() for c in (0x2028, 0x2029, 0x200E, 0x200F, 0x202A, 0x202E, 0x2066, 0x2069)]
-GOOD_NAMES = [b"", b"a" * 64, b" ", "é\xa0\u200b\u202f\u2065\u206a\U0010ffff".encode()]
+BAD_NAMES += [chr(c).encode() for c in (0x2028, 0x2029, 0x200E, 0x200F, 0x202A, 0x202E, 0x2066, 0x2069,
+                                       0x061C, 0x200B, 0x2060, 0x2064, 0xFEFF)]
+GOOD_NAMES = [b"", b"a" * 64, b" ", "é\xa0\u061b\u200a\u200d\u202f\u205f\u2065\u206a\U0010ffff".encode()]
 BAD_SERVICES = [b"s" * 65, b" ", b"\x7f", b"a b", "é".encode(), b"\0"]
 GOOD_SERVICES = [b"", b"!", b"~", b"s" * 64]
 
