@@ -288,6 +288,20 @@ static int settle(struct parsed *p, struct options *options, int count, char **p
     return -1;
 }
 
+/* What other programs have as verbs. */
+static void take_option_words(struct parsed *p)
+{
+    if (!p->verb_word)
+        return;
+    if (strcmp(p->verb_word, "help") == 0)
+        p->help = true;
+    else if (strcmp(p->verb_word, "version") == 0)
+        p->version = true;
+    else
+        return;
+    p->verb_word = NULL;
+}
+
 int options_parse(struct options *options, int argc, char **argv, const struct verb *verbs,
                   size_t n, const struct verb **verb, int *first)
 {
@@ -301,6 +315,7 @@ int options_parse(struct options *options, int argc, char **argv, const struct v
     }
     take_apart(&p, argc, argv);
     p.verb_word = optind < argc ? argv[optind] : NULL;
+    take_option_words(&p);
     p.verb = p.verb_word ? find_verb(verbs, n, p.verb_word) : NULL;
     if (p.help && p.verb) {
         usage_verb(stdout, p.verb);

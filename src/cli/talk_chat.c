@@ -203,6 +203,7 @@ static enum helio_err chat_begin(struct talk *talk)
     say_through(print_note, room_of(talk));
     call_describe(talk, state, sizeof state);
     chat_state(room_of(talk)->chat, state);
+    chat_note(room_of(talk)->chat, "Ctrl-D ends the conversation");
     return HELIO_OK;
 }
 

@@ -234,14 +234,25 @@ static void pipe_writable(struct talk *talk)
         io_input_resume(p->input);
 }
 
+/*
+ * A signal ends our direction in order, unless that would be a lie: with input left behind the peer
+ * must not take what it has for all.
+ */
 static void pipe_stop(struct talk *talk)
 {
     struct pipe *p = pipe_of(talk);
+    bool left_behind = !p->input_ended && io_input_waiting(p->input);
 
     if (!p->input_ended)
         io_input_pause(p->input);
     p->input_ended = true;
-    io_line_close(talk->call.line);
+    if (!left_behind) {
+        io_line_close(talk->call.line);
+        return;
+    }
+    say_warn("interrupted", "interrupted before the end of stdin: %s is told that not all came",
+             talk->call.who);
+    io_line_fail(talk->call.line, HELIO_E_SYSTEM);
 }
 
 static void pipe_finish(struct talk *talk)

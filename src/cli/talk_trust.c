@@ -17,6 +17,7 @@ struct trust_question {
     struct io_timer *timer;
     int in;
     int out;
+    bool overlong; /* in the middle of a line that is no answer */
 };
 
 static struct trust_case case_of(const struct talk *talk)
@@ -159,9 +160,13 @@ static void on_answer(void *context)
         settle_question(talk, TRUST_NO);
         return;
     }
-    line[n] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    reply = trust_read_reply(&c, line);
+    /* A line longer than any answer comes in pieces: its last one is none by itself. */
+    bool whole = line[n - 1] == '\n' && !talk->question->overlong;
+    talk->question->overlong = line[n - 1] != '\n';
+    if (talk->question->overlong)
+        return;
+    line[n - 1] = '\0';
+    reply = whole ? trust_read_reply(&c, line) : TRUST_AGAIN;
     if (reply == TRUST_AGAIN)
         put(talk->question->out, TRUST_ASK_AGAIN);
     else

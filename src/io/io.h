@@ -247,6 +247,8 @@ HELIO_MUST_CHECK enum helio_err io_input_new(struct io_input **out, struct io_lo
                                              void *context);
 void io_input_resume(struct io_input *input);
 void io_input_pause(struct io_input *input);
+/* True when something has come that was not handed on yet. */
+bool io_input_waiting(struct io_input *input);
 void io_input_free(struct io_input *input);
 
 struct io_output;

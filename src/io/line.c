@@ -24,7 +24,7 @@
 
 #include "io/loop.h"
 
-enum { LINGER_MS = 2000, CLASSIC_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
+enum { LINGER_MS = 2000, SHORT_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
 
 enum phase { HANDSHAKE, OPEN, LINGER, GONE };
 
@@ -206,7 +206,10 @@ static void start_linger(struct io_line *line, enum helio_err result)
 {
     line->phase = LINGER;
     line->result = result;
-    set_timer(line, line->classic ? CLASSIC_LINGER_MS : LINGER_MS);
+    /* Classic has nothing to wait for; and whoever has been silent all along stays so. */
+    bool briefly = line->classic || result == HELIO_E_TIMEOUT;
+
+    set_timer(line, briefly ? SHORT_LINGER_MS : LINGER_MS);
     if (!line->heard_end)
         start_reading(line);
 }

@@ -294,6 +294,16 @@ void io_input_pause(struct io_input *input)
         wait_for_input(input, false);
 }
 
+bool io_input_waiting(struct io_input *input)
+{
+    if (!input->ended && input->held == 0) {
+        ssize_t n = read_once(input);
+
+        input->held = n > 0 ? (size_t)n : 0;
+    }
+    return input->held > 0;
+}
+
 void io_input_free(struct io_input *input)
 {
     if (!input || input->freed)

@@ -542,6 +542,22 @@ def test_a_signal_closes_the_line_in_order(friends, who, number):
     assert_statuses(a, b, expected)
 
 
+@pytest.mark.parametrize("who", ["caller", "listener"])
+def test_a_signal_in_the_middle_of_a_stream_is_no_end(friends, who):
+    alice, bob = friends
+    with open("/dev/zero", "rb") as endless:
+        listener = Listener(alice, stdin=endless if who == "listener" else subprocess.DEVNULL)
+        caller = bob.start("connect", f"127.0.0.1:{listener.port}", bufsize=0,
+                           stdin=endless if who == "caller" else subprocess.DEVNULL)
+    target, other = (caller, listener.child) if who == "caller" else (listener.child, caller)
+    assert other.stdout.read(1) == b"\0"
+    target.terminate()
+    done = {"listener": listener.end, "caller": lambda: bob.end(caller)}
+    stopped, left = done[who](), done["caller" if who == "listener" else "listener"]()
+    assert (stopped.status, left.status) == (128 + signal.SIGTERM, LINE), (stopped.err, left.err)
+    assert "not all came" in stopped.err and "gave up" in left.err
+
+
 def test_a_second_signal_leaves_at_once(friends):
     alice, bob = friends
     listener = Listener(alice, stdin=subprocess.PIPE)

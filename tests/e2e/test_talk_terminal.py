@@ -73,8 +73,8 @@ def chat(friends):
     a.until(lambda rows: port.extend(re.findall(r"listening on port (\d+)", a.raw.decode())) or port,
             "a port")
     b = at_screen(bob, "connect", "--name", "bob", f"127.0.0.1:{port[0]}")
-    a.ends_with(r".*X25519", ">")
-    b.ends_with(r".*X25519", ">")
+    a.ends_with(r".*X25519", "-- Ctrl-D ends the conversation", ">")
+    b.ends_with(r".*X25519", "-- Ctrl-D ends the conversation", ">")
     return a, b
 
 
