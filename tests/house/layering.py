@@ -12,7 +12,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Each room, and the rooms whose headers it may include beside its own.
 ROOMS = {
     "base": set(),
-    "idea": {"base"},
+    "cpu": set(),
+    "idea": {"base", "cpu"},
     "crypto": {"base", "idea"},
     "identity": {"base", "idea", "crypto"},
     "session": {"base", "idea", "crypto"},
