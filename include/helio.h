@@ -376,6 +376,7 @@ helio_session_export(const helio_session *session, const char *label, const uint
 typedef struct helio_idea {
     uint16_t encrypt[52];
     uint16_t decrypt[52];
+    uint32_t wide[120]; /* encrypt once more, prepared for vectors */
 } helio_idea;
 
 HELIO_API void helio_idea_set_key(helio_idea *idea, const uint8_t key[16]);
@@ -389,6 +390,19 @@ HELIO_API void helio_idea_decrypt(const helio_idea *idea, uint8_t out[8], const 
  */
 HELIO_API void helio_idea_ctr(const helio_idea *idea, uint64_t counter, uint8_t *out,
                               const uint8_t *in, size_t n);
+
+/*
+ * Counter mode has a kernel for each of several instruction sets: "avx512bw", "avx2", "sse2",
+ * "neon", "portable".  The fastest that this processor can run is chosen at the first use; which,
+ * says helio_idea_kernel.
+ */
+HELIO_API const char *helio_idea_kernel(void);
+/*
+ * From now on, in the whole process, no kernel faster than the one named; "avx512bw" or "neon" lifts
+ * the limit.  For tests and measurements.  HELIO_E_NOT_FOUND when there is none of that name in this
+ * library.
+ */
+HELIO_API HELIO_MUST_CHECK enum helio_err helio_idea_limit(const char *kernel);
 
 #ifdef __cplusplus
 }

@@ -65,10 +65,45 @@ static void set_decrypt(uint16_t decrypt[IDEA_SUBKEYS], const uint16_t encrypt[I
     }
 }
 
+/*
+ * The kernels multiply by 65537 - k, which is -k, because of what that does to their special cases:
+ * k = 0, that is 65536, becomes 1 and is none any more.  Left is k = 1, which would be 65536: there
+ * the product is x, and 0 - x * 0xffff with neither high half nor borrow says so.
+ *
+ * negative is 1 - k in 16 bits, so 0 just then; less is 0xffff then and 0 otherwise.
+ */
+void idea_factor_set(uint32_t factor[IDEA_FACTOR_SIZE], uint16_t k)
+{
+    const uint32_t both = 0x10001;
+    uint32_t negative = (1u - k) & 0xffff;
+    uint32_t less = (negative - 1) >> 16;
+
+    factor[IDEA_FACTOR_LOW] = (negative | less) * both;
+    factor[IDEA_FACTOR_HIGH] = negative * both;
+    factor[IDEA_FACTOR_ONE] = (1 & ~less) * both;
+}
+
+static void set_wide(uint32_t *wide, const uint16_t subkeys[IDEA_SUBKEYS])
+{
+    const uint16_t *k = subkeys;
+
+    for (int round = 0; round <= IDEA_ROUNDS; round++, k += 6, wide += IDEA_WIDE_ROUND) {
+        idea_factor_set(wide + IDEA_WIDE_W, k[0]);
+        wide[IDEA_WIDE_X] = k[1] * UINT32_C(0x10001);
+        wide[IDEA_WIDE_Y] = k[2] * UINT32_C(0x10001);
+        idea_factor_set(wide + IDEA_WIDE_Z, k[3]);
+        if (round < IDEA_ROUNDS) {
+            idea_factor_set(wide + IDEA_WIDE_S, k[4]);
+            idea_factor_set(wide + IDEA_WIDE_T, k[5]);
+        }
+    }
+}
+
 void helio_idea_set_key(helio_idea *idea, const uint8_t key[IDEA_KEY_SIZE])
 {
     set_encrypt(idea->encrypt, key);
     set_decrypt(idea->decrypt, idea->encrypt);
+    set_wide(idea->wide, idea->encrypt);
 }
 
 void helio_idea_clear(helio_idea *idea)
@@ -91,16 +126,5 @@ void helio_idea_decrypt(const helio_idea *idea, uint8_t out[IDEA_BLOCK_SIZE],
 void helio_idea_ctr(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
                     size_t n)
 {
-    size_t blocks = n / IDEA_BLOCK_SIZE;
-    size_t whole = blocks * IDEA_BLOCK_SIZE;
-    uint8_t last[IDEA_BLOCK_SIZE];
-
-    idea_ctr_portable(idea->encrypt, counter, out, in, blocks);
-    if (whole == n)
-        return;
-    put_u64(last, counter + blocks);
-    idea_block_portable(idea->encrypt, last, last);
-    for (size_t i = whole; i < n; i++)
-        out[i] = in[i] ^ last[i - whole];
-    wipe(last, sizeof last);
+    idea_kernel()->ctr(idea, counter, out, in, n);
 }

@@ -1,12 +1,19 @@
 /*
- * idea.h: the IDEA kernels behind helio_idea_* (Lai, Massey: "A Proposal for a New Block Encryption
- * Standard", 1990, and "Markov Ciphers and Differential Cryptanalysis", 1991).
+ * idea.h: IDEA behind helio_idea_*: its arithmetic, its kernels, and how one of them is chosen
+ * (Lai, Massey: "A Proposal for a New Block Encryption Standard", 1990, and "Markov Ciphers and
+ * Differential Cryptanalysis", 1991).  docs/idea.md has the figures.
  *
- * Invariants: no branch, no table, no index depends on key or data; a key schedule is read-only
- * once set.  A kernel gets whole blocks; the ragged end of a message is helio_idea_ctr's business.
+ * A kernel does counter mode, in which nearly all of the work is; single blocks are done in plain C.
+ * The best kernel that the processor can run is taken at first use, once it has been seen to agree
+ * with the portable one.
+ *
+ * Invariants: no branch, no table, no index depends on key or data; a key schedule is read-only once
+ * set, and the same for every kernel.
  */
 #ifndef HELIO_IDEA_IDEA_H
 #define HELIO_IDEA_IDEA_H
+
+#include <stdbool.h>
 
 #include "helio.h"
 
@@ -24,11 +31,70 @@ uint16_t idea_invert(uint16_t a);
 void idea_block_portable(const uint16_t subkeys[IDEA_SUBKEYS], uint8_t out[IDEA_BLOCK_SIZE],
                          const uint8_t in[IDEA_BLOCK_SIZE]);
 
+/* -------------------------------------------------------------------- schedules for vectors -- */
+
 /*
- * XORs whole blocks with the keystream of helio_idea_ctr, under an encryption schedule.  out is in,
- * or they do not overlap; blocks may be 0.
+ * helio_idea.wide holds the encryption half as the vector kernels want it.  A subkey that is added
+ * is one number; one that multiplies is three (docs/idea.md, "The multiplication").  Every word
+ * stands twice in its 32 bits: spreading 32 bits over a vector needs no shuffle, spreading 16 does.
  */
-void idea_ctr_portable(const uint16_t subkeys[IDEA_SUBKEYS], uint64_t counter, uint8_t *out,
-                       const uint8_t *in, size_t blocks);
+enum idea_factor {
+    IDEA_FACTOR_LOW,  /* what the low half of the product is made with */
+    IDEA_FACTOR_HIGH, /* and the high half */
+    IDEA_FACTOR_ONE,  /* what a borrow counts for: 1, except where the subkey is 1 */
+    IDEA_FACTOR_SIZE
+};
+
+/* Where a round's subkeys begin; the output transform has the first four alone. */
+enum idea_wide {
+    IDEA_WIDE_W = 0,
+    IDEA_WIDE_X = IDEA_WIDE_W + IDEA_FACTOR_SIZE,
+    IDEA_WIDE_Y = IDEA_WIDE_X + 1,
+    IDEA_WIDE_Z = IDEA_WIDE_Y + 1,
+    IDEA_WIDE_S = IDEA_WIDE_Z + IDEA_FACTOR_SIZE,
+    IDEA_WIDE_T = IDEA_WIDE_S + IDEA_FACTOR_SIZE,
+    IDEA_WIDE_ROUND = IDEA_WIDE_T + IDEA_FACTOR_SIZE
+};
+
+_Static_assert(sizeof((helio_idea *)0)->wide / sizeof(uint32_t) ==
+                   IDEA_ROUNDS * IDEA_WIDE_ROUND + IDEA_WIDE_S,
+               "helio_idea has room for exactly this");
+
+void idea_factor_set(uint32_t factor[IDEA_FACTOR_SIZE], uint16_t k);
+
+/* --------------------------------------------------------------------------------- kernels -- */
+
+enum { IDEA_PRODUCTS_STEP = 64 };
+
+struct idea_kernel {
+    const char *name;
+    unsigned needs; /* bits of enum cpu_feature */
+    /* As helio_idea_ctr. */
+    void (*ctr)(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
+                size_t n);
+    /* x[i] = x[i] * k as idea_multiply; n is a multiple of IDEA_PRODUCTS_STEP.  For tests alone. */
+    void (*products)(uint16_t *x, size_t n, uint16_t k);
+};
+
+extern const struct idea_kernel idea_kernel_portable;
+#if defined(__x86_64__)
+extern const struct idea_kernel idea_kernel_sse2;
+extern const struct idea_kernel idea_kernel_avx2;
+extern const struct idea_kernel idea_kernel_avx512bw;
+#elif defined(__aarch64__)
+extern const struct idea_kernel idea_kernel_neon;
+#endif
+
+/* All that were compiled in, the fastest first, the portable one last, then NULL. */
+extern const struct idea_kernel *const idea_kernels[];
+
+/*
+ * Whether the kernel agrees with the portable one on a set of hard cases.  The processor must have
+ * what it needs.
+ */
+bool idea_kernel_agrees(const struct idea_kernel *kernel);
+
+/* The one in use: chosen at the first call, and anew when cpu_features have changed. */
+const struct idea_kernel *idea_kernel(void);
 
 #endif

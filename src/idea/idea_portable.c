@@ -122,26 +122,48 @@ static void lanes_encrypt(struct lanes *lanes, const uint16_t subkeys[IDEA_SUBKE
         finish(&x[0][n], &x[1][n], &x[2][n], &x[3][n], k);
 }
 
-void idea_ctr_portable(const uint16_t subkeys[IDEA_SUBKEYS], uint64_t counter, uint8_t *out,
-                       const uint8_t *in, size_t blocks)
+static void ctr_portable(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
+                         size_t n)
 {
     struct lanes lanes;
 
-    while (blocks > 0) {
-        size_t now = blocks < LANES ? blocks : LANES;
+    while (n >= IDEA_BLOCK_SIZE) {
+        size_t now = n / IDEA_BLOCK_SIZE < LANES ? n / IDEA_BLOCK_SIZE : LANES;
 
         lanes_count(&lanes, counter);
-        lanes_encrypt(&lanes, subkeys);
-        for (size_t n = 0; n < now; n++)
-            for (int i = 0; i < 4; i++) {
-                size_t at = IDEA_BLOCK_SIZE * n + 2 * (size_t)i;
+        lanes_encrypt(&lanes, idea->encrypt);
+        for (size_t i = 0; i < now; i++)
+            for (int j = 0; j < 4; j++) {
+                size_t at = IDEA_BLOCK_SIZE * i + 2 * (size_t)j;
 
-                put_u16(out + at, (unsigned)(get_u16(in + at) ^ lanes.x[i][n]));
+                put_u16(out + at, (unsigned)(get_u16(in + at) ^ lanes.x[j][i]));
             }
         counter += now;
         out += IDEA_BLOCK_SIZE * now;
         in += IDEA_BLOCK_SIZE * now;
-        blocks -= now;
+        n -= IDEA_BLOCK_SIZE * now;
+    }
+    if (n > 0) {
+        uint8_t last[IDEA_BLOCK_SIZE];
+
+        put_u64(last, counter);
+        idea_block_portable(idea->encrypt, last, last);
+        for (size_t i = 0; i < n; i++)
+            out[i] = in[i] ^ last[i];
+        wipe(last, sizeof last);
     }
     wipe(&lanes, sizeof lanes);
 }
+
+static void products_portable(uint16_t *x, size_t n, uint16_t k)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = multiply(x[i], k);
+}
+
+const struct idea_kernel idea_kernel_portable = {
+    .name = "portable",
+    .needs = 0,
+    .ctr = ctr_portable,
+    .products = products_portable,
+};
