@@ -14,7 +14,7 @@
 
 typedef __m512i vec;
 
-enum { LANES = 32, VECTORS = 4 };
+enum { LANES = 32, VECTORS = 6 };
 
 #include "idea/vector.h"
 

@@ -9,7 +9,7 @@
 
 typedef __m128i vec;
 
-enum { LANES = 8, VECTORS = 2 };
+enum { LANES = 8, VECTORS = 4 };
 
 #include "idea/vector.h"
 #include "idea/vector_narrow.h"

@@ -23,7 +23,11 @@
 /* A call in the middle would put all vectors into memory. */
 #define INLINE static inline __attribute__((always_inline))
 /* The vectors of a batch are an array for the reader only: they must end up in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 8")
+#endif
 
 struct vec_factor {
     vec low, high, one;
@@ -185,8 +189,10 @@ static void run(const helio_idea *idea, uint64_t counter, uint8_t *out, const ui
         counts = vec_add(counts, spread_word(VECTORS * LANES));
     }
     /* A short message must not pay for a batch. */
-    if (n > 2 * VECTOR_BYTES)
+    if (n > 4 * VECTOR_BYTES)
         batch(idea->wide, &f, counts, VECTORS, out, in, n);
+    else if (n > 2 * VECTOR_BYTES)
+        batch(idea->wide, &f, counts, VECTORS < 4 ? VECTORS : 4, out, in, n);
     else if (n > VECTOR_BYTES)
         batch(idea->wide, &f, counts, 2, out, in, n);
     else if (n > 0)
