@@ -41,6 +41,7 @@ int verb_id(struct options *options, int argc, char **argv);
 int verb_trust(struct options *options, int argc, char **argv);
 int verb_listen(struct options *options, int argc, char **argv);
 int verb_connect(struct options *options, int argc, char **argv);
+int verb_bench(struct options *options, int argc, char **argv);
 int verb_demo(struct options *options, int argc, char **argv);
 
 /* The one table that says which status an error of the library ends with. */

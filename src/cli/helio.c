@@ -40,6 +40,11 @@ static const struct verb verbs[] = {
      "terminal this is a chat; with stdin or stdout redirected it is a pipe.  An IPv6 address\n"
      "goes in brackets: [::1]:4000.\n",
      1, 1, verb_connect},
+    {"bench", VERB_BENCH, "[idea|seal]", "how fast this machine is",
+     "  helio bench idea   IDEA in counter mode, by kernel and length\n"
+     "  helio bench seal   records of 64 KiB, sealed and opened, by suite\n"
+     "Without an argument: both.\n",
+     0, 1, verb_bench},
     {"demo", VERB_DEMO, "", "watch two stations talk, each step explained",
      "Runs two stations as two processes on this machine, first with helio/1, then with classic,\n"
      "and shows what each step of the handshake is for.  Uses a directory of its own, which it\n"
@@ -82,6 +87,20 @@ static int finish(int status)
     return status == STATUS_DONE ? STATUS_LOCAL : status;
 }
 
+/* HELIO_IDEA_KERNEL takes away the faster kernels of IDEA; it cannot add any. */
+static bool limit_kernel(void)
+{
+    const char *name = getenv("HELIO_IDEA_KERNEL");
+
+    if (!name || !*name || helio_idea_limit(name) == HELIO_OK)
+        return true;
+    say_error("usage",
+              "HELIO_IDEA_KERNEL: this program has no kernel \"%.64s\"\n"
+              "Give avx512bw, avx2, sse2, neon or portable, or leave it unset.",
+              name);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     static struct options options;
@@ -92,8 +111,10 @@ int main(int argc, char **argv)
     keep_secrets_in();
     signal(SIGPIPE, SIG_IGN);
     setlocale(LC_CTYPE, "");
-    int status =
-        options_parse(&options, argc, argv, verbs, sizeof verbs / sizeof *verbs, &verb, &first);
+    int status = STATUS_USAGE;
+    if (limit_kernel())
+        status =
+            options_parse(&options, argc, argv, verbs, sizeof verbs / sizeof *verbs, &verb, &first);
     if (status < 0)
         status = verb->run(&options, argc - first, argv + first);
     options_clear(&options);

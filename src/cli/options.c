@@ -151,7 +151,7 @@ const struct option_row option_rows[] = {
     {"passphrase-fd", 0, "N", VERB_KEYGEN | VERB_ID | VERB_LINES, false,
      "read the key's passphrase from descriptor N", "the number of an open file descriptor",
      set_descriptor, .min = 0, .max = INT_MAX},
-    {"json", 0, NULL, VERB_ID, false, "as JSON", NULL, set_switch, FIELD(json)},
+    {"json", 0, NULL, VERB_ID | VERB_BENCH, false, "as JSON", NULL, set_switch, FIELD(json)},
     {"public", 0, NULL, VERB_ID, false, "the public key as PEM", NULL, set_switch,
      FIELD(public_pem)},
     {"quiet", 'q', NULL, VERB_ALL, true, "say nothing but warnings and errors", NULL, set_switch,

@@ -22,8 +22,9 @@ enum verb_bit {
     VERB_LISTEN = 1 << 3,
     VERB_CONNECT = 1 << 4,
     VERB_DEMO = 1 << 5,
+    VERB_BENCH = 1 << 6,
     VERB_LINES = VERB_LISTEN | VERB_CONNECT,
-    VERB_ALL = (1 << 6) - 1
+    VERB_ALL = (1 << 7) - 1
 };
 
 /* A string that lives as long as the options. */

@@ -194,7 +194,7 @@ static int print_version(bool verbose)
 {
     printf("helio %s\n", helio_version());
     if (verbose)
-        fputs("built with " HELIO_LIBRARIES "\n", stdout);
+        printf("built with " HELIO_LIBRARIES "\nIDEA runs on %s\n", helio_idea_kernel());
     return STATUS_DONE;
 }
 
