@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-quick asan fuzz format lint install clean deps help
+.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive
 
 all: $(BUILD)/build.ninja ## build the program and the library in build/
 	meson compile -C $(BUILD)
@@ -30,6 +30,11 @@ fuzz: ## build the fuzz targets (tests/fuzz) with clang and run each for a minut
 	@test -e build-fuzz/build.ninja || \
 	    CC=clang CXX=clang++ meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
 	meson test -C build-fuzz --suite fuzz --print-errorlogs
+
+check-exhaustive: $(BUILD)/build.ninja ## IDEA's kernels: every product, every inverse, 10^8 blocks, every place; minutes
+	meson compile -C $(BUILD) test_exhaustive test_kernels
+	$(BUILD)/tests/test_exhaustive
+	HELIO_TEST_FULL=1 $(BUILD)/tests/test_kernels
 
 format: ## clang-format every C file
 	git ls-files -z '*.c' '*.h' '*.cc' | xargs -0 clang-format -i

@@ -24,7 +24,7 @@ const struct idea_kernel *const idea_kernels[] = {
 
 /* ----------------------------------------------------------------------------------- trial -- */
 
-enum { TRIAL_SIZE = 2100 }; /* more than two batches of the widest kernel, and not whole blocks */
+enum { TRIAL_SIZE = 3100 }; /* two batches of the widest kernel, and not whole blocks */
 
 /*
  * Keys whose schedules have the words 0 and 1, on either side of a multiplication, and words that
@@ -51,21 +51,27 @@ static bool agrees_on_ctr(const struct idea_kernel *kernel, const helio_idea *id
     return memcmp(seen, expected, n) == 0;
 }
 
-/* All edges against all edges, and a few in between. */
-static bool agrees_on_products(const struct idea_kernel *kernel)
+/* Edges on both sides, and a few words in between. */
+static void trial_words(uint16_t x[IDEA_PRODUCTS_STEP])
 {
-    static const uint16_t factors[] = {0,   1,     2,     3,     255,   256,
-                                       257, 32767, 32768, 32769, 65534, 65535};
+    for (unsigned i = 0; i < IDEA_PRODUCTS_STEP; i += 4) {
+        x[i] = (uint16_t)(i / 4);
+        x[i + 1] = (uint16_t)(0u - i / 4);
+        x[i + 2] = (uint16_t)(0x7ff8 + i / 4);
+        x[i + 3] = (uint16_t)(i * 4093 + 257);
+    }
+}
 
-    for (size_t k = 0; k < sizeof factors / sizeof *factors; k++) {
-        uint16_t x[IDEA_PRODUCTS_STEP];
+static bool agrees_on_products(const struct idea_kernel *kernel, enum idea_form form)
+{
+    uint16_t x[IDEA_PRODUCTS_STEP], seen[IDEA_PRODUCTS_STEP];
 
-        for (unsigned i = 0; i < IDEA_PRODUCTS_STEP; i++)
-            x[i] = (uint16_t)(i % 2 ? 0u - i / 2 : i / 2 * (i / 2 + 3) * 17);
-        kernel->products(x, IDEA_PRODUCTS_STEP, factors[k]);
-        for (unsigned i = 0; i < IDEA_PRODUCTS_STEP; i++)
-            if (x[i] != idea_multiply((uint16_t)(i % 2 ? 0u - i / 2 : i / 2 * (i / 2 + 3) * 17),
-                                      factors[k]))
+    trial_words(x);
+    for (size_t k = 0; k < IDEA_PRODUCTS_STEP; k++) {
+        memcpy(seen, x, sizeof seen);
+        kernel->products(seen, IDEA_PRODUCTS_STEP, x[k], form);
+        for (size_t i = 0; i < IDEA_PRODUCTS_STEP; i++)
+            if (seen[i] != idea_multiply(x[i], x[k]))
                 return false;
     }
     return true;
@@ -73,8 +79,10 @@ static bool agrees_on_products(const struct idea_kernel *kernel)
 
 bool idea_kernel_agrees(const struct idea_kernel *kernel)
 {
-    bool agrees = agrees_on_products(kernel);
+    bool agrees = true;
 
+    for (int form = 0; form < IDEA_FORM_COUNT; form++)
+        agrees = agrees && agrees_on_products(kernel, (enum idea_form)form);
     for (size_t k = 0; k < sizeof trial_keys / sizeof *trial_keys; k++) {
         helio_idea idea;
 

@@ -64,6 +64,9 @@ void idea_factor_set(uint32_t factor[IDEA_FACTOR_SIZE], uint16_t k);
 
 /* --------------------------------------------------------------------------------- kernels -- */
 
+/* A kernel multiplies in up to three ways; a test must see each. */
+enum idea_form { IDEA_FORM_PLAIN, IDEA_FORM_NEGATED, IDEA_FORM_OF_NEGATIVE, IDEA_FORM_COUNT };
+
 enum { IDEA_PRODUCTS_STEP = 64 };
 
 struct idea_kernel {
@@ -72,8 +75,11 @@ struct idea_kernel {
     /* As helio_idea_ctr. */
     void (*ctr)(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
                 size_t n);
-    /* x[i] = x[i] * k as idea_multiply; n is a multiple of IDEA_PRODUCTS_STEP.  For tests alone. */
-    void (*products)(uint16_t *x, size_t n, uint16_t k);
+    /*
+     * x[i] = x[i] * k as idea_multiply, by way of the form given; n is a multiple of
+     * IDEA_PRODUCTS_STEP.  For tests alone.
+     */
+    void (*products)(uint16_t *x, size_t n, uint16_t k, enum idea_form form);
 };
 
 extern const struct idea_kernel idea_kernel_portable;

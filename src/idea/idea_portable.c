@@ -155,8 +155,9 @@ static void ctr_portable(const helio_idea *idea, uint64_t counter, uint8_t *out,
     wipe(&lanes, sizeof lanes);
 }
 
-static void products_portable(uint16_t *x, size_t n, uint16_t k)
+static void products_portable(uint16_t *x, size_t n, uint16_t k, enum idea_form form)
 {
+    (void)form;
     for (size_t i = 0; i < n; i++)
         x[i] = multiply(x[i], k);
 }

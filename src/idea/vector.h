@@ -215,11 +215,22 @@ static void ctr_vectors(const helio_idea *idea, uint64_t counter, uint8_t *out, 
     }
 }
 
-static void products_vectors(uint16_t *x, size_t n, uint16_t k)
+INLINE vec product_by(vec x, struct vec_factor k, enum idea_form form)
+{
+    const vec zero = vec_spread(0);
+
+    if (form == IDEA_FORM_NEGATED)
+        return vec_sub(zero, vec_product_negated(x, k));
+    if (form == IDEA_FORM_OF_NEGATIVE)
+        return vec_product_of_negative(vec_sub(zero, x), k);
+    return vec_product(x, k);
+}
+
+static void products_vectors(uint16_t *x, size_t n, uint16_t k, enum idea_form form)
 {
     uint32_t factor[IDEA_FACTOR_SIZE];
 
     idea_factor_set(factor, k);
     for (size_t i = 0; i < n; i += LANES)
-        vec_store(x + i, vec_product(vec_load(x + i), spread_factor(factor)));
+        vec_store(x + i, product_by(vec_load(x + i), spread_factor(factor), form));
 }

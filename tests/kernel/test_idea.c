@@ -15,24 +15,9 @@
 
 #include "base/bytes.h"
 #include "idea/idea.h"
+#include "kernel/kernels.h"
 
 static uint64_t seed = 0x1dea1dea1dea1dea;
-
-/* splitmix64: good enough to choose test cases, and four lines. */
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
-static void random_fill(uint64_t *state, uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)random_next(state);
-}
 
 static void assert_bytes(const char *what, const uint8_t *seen, const uint8_t *expected, size_t n)
 {
@@ -43,15 +28,6 @@ static void assert_bytes(const char *what, const uint8_t *seen, const uint8_t *e
 }
 
 /* ------------------------------------------------------------------------------ arithmetic -- */
-
-/* The definition: 0 stands for 65536, and 65536 is written as 0. */
-static uint16_t multiply_defined(uint16_t a, uint16_t b)
-{
-    uint64_t x = a == 0 ? 65536 : a;
-    uint64_t y = b == 0 ? 65536 : b;
-
-    return (uint16_t)(x * y % 65537);
-}
 
 static void check_product(uint16_t a, uint16_t b)
 {
