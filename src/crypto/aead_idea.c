@@ -8,7 +8,10 @@
 #include "crypto/result.h"
 
 /* The u48 record number stands above the u16 block number: the fields never meet. */
-enum { BLOCK_BITS = 16, TEXT_BLOCK = 4, MAC_KEY_SIZE = 32, MAC_ALIGNMENT = 16 };
+enum { BLOCK_BITS = 16, TEXT_BLOCK = 4 };
+enum { MAC_KEY_SIZE = 32, MAC_ALIGNMENT = 16, LENGTHS_SIZE = 16 };
+/* HEAD_SIZE is what the widest kernel has in one vector. */
+enum { HEAD_SIZE = 256, SHORT_TEXT = HEAD_SIZE - MAC_KEY_SIZE, SHORT_AD = 32 };
 
 _Static_assert(AEAD_TEXT_MAX / 8 + TEXT_BLOCK == 1 << BLOCK_BITS,
                "the longest text must end with the last block of its record");
@@ -34,56 +37,115 @@ static enum helio_err idea_set_key(struct aead_key *k, const uint8_t *key)
     return HELIO_OK;
 }
 
+static size_t padded(size_t n)
+{
+    return (n + MAC_ALIGNMENT - 1) / MAC_ALIGNMENT * MAC_ALIGNMENT;
+}
+
 static bool mac_padded(EVP_MAC_CTX *mac, const uint8_t *p, size_t n)
 {
-    static const uint8_t zeros[MAC_ALIGNMENT];
-    size_t pad = (MAC_ALIGNMENT - n % MAC_ALIGNMENT) % MAC_ALIGNMENT;
+    uint8_t end[MAC_ALIGNMENT] = {0};
+    size_t whole = n / MAC_ALIGNMENT * MAC_ALIGNMENT;
 
-    return (n == 0 || EVP_MAC_update(mac, p, n) == 1) &&
-           (pad == 0 || EVP_MAC_update(mac, zeros, pad) == 1);
+    if (whole < n)
+        memcpy(end, p + whole, n - whole);
+    return (whole == 0 || EVP_MAC_update(mac, p, whole) == 1) &&
+           (whole == n || EVP_MAC_update(mac, end, sizeof end) == 1);
+}
+
+static bool mac_parts(EVP_MAC_CTX *mac, const struct aead_record *r, const uint8_t *cipher_text,
+                      const uint8_t lengths[LENGTHS_SIZE])
+{
+    return mac_padded(mac, r->ad, r->ad_n) && mac_padded(mac, cipher_text, r->n) &&
+           EVP_MAC_update(mac, lengths, LENGTHS_SIZE) == 1;
+}
+
+/* The same bytes in one piece: of a chat line's time the calls of OpenSSL would be the most. */
+static bool mac_short(EVP_MAC_CTX *mac, const struct aead_record *r, const uint8_t *cipher_text,
+                      const uint8_t lengths[LENGTHS_SIZE])
+{
+    uint8_t all[SHORT_AD + SHORT_TEXT + LENGTHS_SIZE];
+    size_t text_at = padded(r->ad_n), lengths_at = text_at + padded(r->n);
+
+    memset(all, 0, lengths_at);
+    if (r->ad_n > 0)
+        memcpy(all, r->ad, r->ad_n);
+    if (r->n > 0)
+        memcpy(all + text_at, cipher_text, r->n);
+    memcpy(all + lengths_at, lengths, LENGTHS_SIZE);
+    return EVP_MAC_update(mac, all, lengths_at + LENGTHS_SIZE) == 1;
 }
 
 static enum helio_err compute_tag(struct aead_key *k, const struct aead_record *r,
-                                  const uint8_t *cipher_text, uint8_t tag[AEAD_TAG_SIZE])
+                                  const uint8_t key[MAC_KEY_SIZE], const uint8_t *cipher_text,
+                                  uint8_t tag[AEAD_TAG_SIZE])
 {
-    uint8_t key[MAC_KEY_SIZE] = {0}, lengths[16];
+    bool is_short = r->ad_n <= SHORT_AD && r->n <= SHORT_TEXT;
+    uint8_t lengths[LENGTHS_SIZE];
     size_t tag_n = 0;
 
-    helio_idea_ctr(&k->idea, r->number << BLOCK_BITS, key, key, sizeof key);
     put_u64_little(lengths, r->ad_n);
     put_u64_little(lengths + 8, r->n);
-    bool ok = EVP_MAC_init(k->context, key, sizeof key, NULL) == 1 &&
-              mac_padded(k->context, r->ad, r->ad_n) && mac_padded(k->context, cipher_text, r->n) &&
-              EVP_MAC_update(k->context, lengths, sizeof lengths) == 1 &&
+    bool ok = EVP_MAC_init(k->context, key, MAC_KEY_SIZE, NULL) == 1 &&
+              (is_short ? mac_short : mac_parts)(k->context, r, cipher_text, lengths) &&
               EVP_MAC_final(k->context, tag, &tag_n, AEAD_TAG_SIZE) == 1 && tag_n == AEAD_TAG_SIZE;
 
-    wipe(key, sizeof key);
     return ok ? HELIO_OK : crypto_result(false, HELIO_E_CRYPTO);
 }
 
-static void xor_text(const struct aead_key *k, const struct aead_record *r)
+/*
+ * The blocks of a record from the first on: the one-time key, and text as far as it fits.  A vector
+ * of blocks costs the same however many of them are used, so a record that fits in one pays once.
+ * Returns how much of the text is in the head: all or nothing.
+ */
+static size_t make_head(const struct aead_key *k, const struct aead_record *r,
+                        uint8_t head[HEAD_SIZE])
 {
-    helio_idea_ctr(&k->idea, r->number << BLOCK_BITS | TEXT_BLOCK, r->out, r->in, r->n);
+    size_t n = r->n <= SHORT_TEXT ? r->n : 0;
+
+    memset(head, 0, MAC_KEY_SIZE);
+    if (n > 0)
+        memcpy(head + MAC_KEY_SIZE, r->in, n);
+    helio_idea_ctr(&k->idea, r->number << BLOCK_BITS, head, head, MAC_KEY_SIZE + n);
+    return n;
+}
+
+/* The text to out: from the head when it is there. */
+static void put_text(const struct aead_key *k, const struct aead_record *r,
+                     const uint8_t head[HEAD_SIZE], size_t done)
+{
+    if (done > 0)
+        memcpy(r->out, head + MAC_KEY_SIZE, done);
+    else
+        helio_idea_ctr(&k->idea, r->number << BLOCK_BITS | TEXT_BLOCK, r->out, r->in, r->n);
 }
 
 static enum helio_err idea_seal(struct aead_key *k, const struct aead_record *r,
                                 uint8_t tag[AEAD_TAG_SIZE])
 {
-    xor_text(k, r);
-    return compute_tag(k, r, r->out, tag);
+    uint8_t head[HEAD_SIZE];
+    size_t done = make_head(k, r, head);
+
+    put_text(k, r, head, done);
+    enum helio_err err = compute_tag(k, r, head, r->out, tag);
+    wipe(head, MAC_KEY_SIZE + done);
+    return err;
 }
 
 static enum helio_err idea_open(struct aead_key *k, const struct aead_record *r,
                                 const uint8_t tag[AEAD_TAG_SIZE])
 {
     uint8_t expected[AEAD_TAG_SIZE];
-    enum helio_err err = compute_tag(k, r, r->in, expected);
+    uint8_t head[HEAD_SIZE];
+    size_t done = make_head(k, r, head);
+    enum helio_err err = compute_tag(k, r, head, r->in, expected);
 
     if (err == HELIO_OK && !equal_secret(expected, tag, sizeof expected))
         err = HELIO_E_BROKEN;
     if (err == HELIO_OK)
-        xor_text(k, r);
+        put_text(k, r, head, done);
     wipe(expected, sizeof expected); /* of a forged record it would be the tag to send next */
+    wipe(head, MAC_KEY_SIZE + done);
     return err;
 }
 
