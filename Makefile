@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive
+.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive check-ct bench-idea
 
 all: $(BUILD)/build.ninja ## build the program and the library in build/
 	meson compile -C $(BUILD)
@@ -35,6 +35,14 @@ check-exhaustive: $(BUILD)/build.ninja ## IDEA's kernels: every product, every i
 	meson compile -C $(BUILD) test_exhaustive test_kernels
 	$(BUILD)/tests/test_exhaustive
 	HELIO_TEST_FULL=1 $(BUILD)/tests/test_kernels
+
+check-ct: deps ## constant time, on what two compilers make of it at four levels of optimisation; a minute
+	packaging/install-deps packaging/debian-packages-ct.txt
+	@tests/ct/check.py
+
+bench-idea: deps ## IDEA against libgcrypt, Botan, Crypto++ and OpenSSL's AEADs, with a plot, in bench/results/
+	packaging/install-deps packaging/debian-packages-bench.txt
+	@bench/run
 
 format: ## clang-format every C file
 	git ls-files -z '*.c' '*.h' '*.cc' | xargs -0 clang-format -i

@@ -70,17 +70,19 @@ static void set_decrypt(uint16_t decrypt[IDEA_SUBKEYS], const uint16_t encrypt[I
  * k = 0, that is 65536, becomes 1 and is none any more.  Left is k = 1, which would be 65536: there
  * the product is x, and 0 - x * 0xffff with neither high half nor borrow says so.
  *
- * negative is 1 - k in 16 bits, so 0 just then; less is 0xffff then and 0 otherwise.
+ * negative is 1 - k in 16 bits, so 0 just then; special is 0xffff then and 0 otherwise, both of them
+ * twice.
  */
 void idea_factor_set(uint32_t factor[IDEA_FACTOR_SIZE], uint16_t k)
 {
     const uint32_t both = 0x10001;
-    uint32_t negative = (1u - k) & 0xffff;
-    uint32_t less = (negative - 1) >> 16;
+    uint32_t word = (1u - k) & 0xffff;
+    uint32_t negative = word * both;
+    uint32_t special = opaque_u32((word - 1) >> 16) * both;
 
-    factor[IDEA_FACTOR_LOW] = (negative | less) * both;
-    factor[IDEA_FACTOR_HIGH] = negative * both;
-    factor[IDEA_FACTOR_ONE] = (1 & ~less) * both;
+    factor[IDEA_FACTOR_LOW] = negative | special;
+    factor[IDEA_FACTOR_HIGH] = negative;
+    factor[IDEA_FACTOR_ONE] = both & ~special;
 }
 
 static void set_wide(uint32_t *wide, const uint16_t subkeys[IDEA_SUBKEYS])

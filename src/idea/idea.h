@@ -72,6 +72,7 @@ enum { IDEA_PRODUCTS_STEP = 64 };
 struct idea_kernel {
     const char *name;
     unsigned needs; /* bits of enum cpu_feature */
+    size_t batch;   /* the bytes that it does at once, when there are as many */
     /* As helio_idea_ctr. */
     void (*ctr)(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
                 size_t n);

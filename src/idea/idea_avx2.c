@@ -91,6 +91,7 @@ INLINE struct vec_joined vec_join(struct vec_block b)
 const struct idea_kernel idea_kernel_avx2 = {
     .name = "avx2",
     .needs = CPU_AVX2,
+    .batch = VECTORS * VECTOR_BYTES,
     .ctr = ctr_vectors,
     .products = products_vectors,
 };

@@ -150,6 +150,7 @@ INLINE void vec_xor_bytes(uint8_t *out, const uint8_t *in, size_t n, struct vec_
 const struct idea_kernel idea_kernel_avx512bw = {
     .name = "avx512bw",
     .needs = CPU_AVX512BW,
+    .batch = VECTORS * VECTOR_BYTES,
     .ctr = ctr_vectors,
     .products = products_vectors,
 };

@@ -165,6 +165,7 @@ static void products_portable(uint16_t *x, size_t n, uint16_t k, enum idea_form 
 const struct idea_kernel idea_kernel_portable = {
     .name = "portable",
     .needs = 0,
+    .batch = LANES * IDEA_BLOCK_SIZE,
     .ctr = ctr_portable,
     .products = products_portable,
 };

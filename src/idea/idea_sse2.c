@@ -90,6 +90,7 @@ INLINE struct vec_joined vec_join(struct vec_block b)
 const struct idea_kernel idea_kernel_sse2 = {
     .name = "sse2",
     .needs = CPU_SSE2,
+    .batch = VECTORS * VECTOR_BYTES,
     .ctr = ctr_vectors,
     .products = products_vectors,
 };
