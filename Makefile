@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive check-ct bench-idea
+.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive check-ct check-neon bench-idea
 
 all: $(BUILD)/build.ninja ## build the program and the library in build/
 	meson compile -C $(BUILD)
@@ -35,6 +35,15 @@ check-exhaustive: $(BUILD)/build.ninja ## IDEA's kernels: every product, every i
 	meson compile -C $(BUILD) test_exhaustive test_kernels
 	$(BUILD)/tests/test_exhaustive
 	HELIO_TEST_FULL=1 $(BUILD)/tests/test_kernels
+
+# Static, so that it needs no libraries of the other kind beside the compiler's own.
+NEON_SOURCES = src/base/wipe.c src/cpu/cpu.c $(addprefix src/idea/, dispatch.c idea.c idea_portable.c idea_neon.c)
+check-neon: ## the NEON kernel, cross-compiled and run under qemu-user
+	packaging/install-deps packaging/debian-packages-neon.txt
+	mkdir -p $(BUILD)
+	aarch64-linux-gnu-gcc -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Werror -D_GNU_SOURCE -DWITHOUT_LIBGCRYPT \
+	    -static -Iinclude -Isrc -Itests $(NEON_SOURCES) tests/kernel/test_exhaustive.c -o $(BUILD)/test_exhaustive_neon
+	qemu-aarch64 $(BUILD)/test_exhaustive_neon sample
 
 check-ct: deps ## constant time, on what two compilers make of it at four levels of optimisation; a minute
 	packaging/install-deps packaging/debian-packages-ct.txt

@@ -122,37 +122,57 @@ static void lanes_encrypt(struct lanes *lanes, const uint16_t subkeys[IDEA_SUBKE
         finish(&x[0][n], &x[1][n], &x[2][n], &x[3][n], k);
 }
 
-static void ctr_portable(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
-                         size_t n)
+/* count blocks, at most LANES. */
+static void ctr_lanes(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
+                      size_t count)
 {
     struct lanes lanes;
 
-    while (n >= IDEA_BLOCK_SIZE) {
-        size_t now = n / IDEA_BLOCK_SIZE < LANES ? n / IDEA_BLOCK_SIZE : LANES;
+    lanes_count(&lanes, counter);
+    lanes_encrypt(&lanes, idea->encrypt);
+    for (size_t n = 0; n < count; n++)
+        for (int i = 0; i < 4; i++) {
+            size_t at = IDEA_BLOCK_SIZE * n + 2 * (size_t)i;
 
-        lanes_count(&lanes, counter);
-        lanes_encrypt(&lanes, idea->encrypt);
-        for (size_t i = 0; i < now; i++)
-            for (int j = 0; j < 4; j++) {
-                size_t at = IDEA_BLOCK_SIZE * i + 2 * (size_t)j;
-
-                put_u16(out + at, (unsigned)(get_u16(in + at) ^ lanes.x[j][i]));
-            }
-        counter += now;
-        out += IDEA_BLOCK_SIZE * now;
-        in += IDEA_BLOCK_SIZE * now;
-        n -= IDEA_BLOCK_SIZE * now;
-    }
-    if (n > 0) {
-        uint8_t last[IDEA_BLOCK_SIZE];
-
-        put_u64(last, counter);
-        idea_block_portable(idea->encrypt, last, last);
-        for (size_t i = 0; i < n; i++)
-            out[i] = in[i] ^ last[i];
-        wipe(last, sizeof last);
-    }
+            put_u16(out + at, (unsigned)(get_u16(in + at) ^ lanes.x[i][n]));
+        }
     wipe(&lanes, sizeof lanes);
+}
+
+/* n bytes of one block. */
+static void ctr_block(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
+                      size_t n)
+{
+    uint8_t block[IDEA_BLOCK_SIZE];
+
+    put_u64(block, counter);
+    idea_block_portable(idea->encrypt, block, block);
+    for (size_t i = 0; i < n; i++)
+        out[i] = in[i] ^ block[i];
+    wipe(block, sizeof block);
+}
+
+static void ctr_portable(const helio_idea *idea, uint64_t counter, uint8_t *out, const uint8_t *in,
+                         size_t n)
+{
+    /* All lanes together take as long as this many blocks one by one. */
+    enum { FEW = 10 };
+
+    while (n > 0) {
+        size_t blocks = n / IDEA_BLOCK_SIZE;
+        bool many = blocks > FEW;
+        size_t now = many ? (blocks < LANES ? blocks : LANES) : 1;
+        size_t bytes = now * IDEA_BLOCK_SIZE < n ? now * IDEA_BLOCK_SIZE : n;
+
+        if (many)
+            ctr_lanes(idea, counter, out, in, now);
+        else
+            ctr_block(idea, counter, out, in, bytes);
+        counter += now;
+        out += bytes;
+        in += bytes;
+        n -= bytes;
+    }
 }
 
 static void products_portable(uint16_t *x, size_t n, uint16_t k, enum idea_form form)
