@@ -10,8 +10,8 @@
 /* The u48 record number stands above the u16 block number: the fields never meet. */
 enum { BLOCK_BITS = 16, TEXT_BLOCK = 4 };
 enum { MAC_KEY_SIZE = 32, MAC_ALIGNMENT = 16, LENGTHS_SIZE = 16 };
-/* HEAD_SIZE is what the widest kernel has in one vector. */
-enum { HEAD_SIZE = 256, SHORT_TEXT = HEAD_SIZE - MAC_KEY_SIZE, SHORT_AD = 32 };
+/* HEAD_SIZE is what the widest kernel does at once. */
+enum { HEAD_SIZE = 1536, SHORT_TEXT = HEAD_SIZE - MAC_KEY_SIZE, SHORT_AD = 32 };
 
 _Static_assert(AEAD_TEXT_MAX / 8 + TEXT_BLOCK == 1 << BLOCK_BITS,
                "the longest text must end with the last block of its record");
@@ -94,8 +94,8 @@ static enum helio_err compute_tag(struct aead_key *k, const struct aead_record *
 }
 
 /*
- * The blocks of a record from the first on: the one-time key, and text as far as it fits.  A vector
- * of blocks costs the same however many of them are used, so a record that fits in one pays once.
+ * The blocks of a record from the first on: the one-time key, and the text if it fits.  A vector of
+ * blocks costs the same however many of them are used, so a short record pays once.
  * Returns how much of the text is in the head: all or nothing.
  */
 static size_t make_head(const struct aead_key *k, const struct aead_record *r,
