@@ -105,6 +105,8 @@ static void key_schedules_are_as_published(void **state)
     helio_idea_clear(&idea);
     for (int i = 0; i < IDEA_SUBKEYS; i++)
         assert_true(idea.encrypt[i] == 0 && idea.decrypt[i] == 0);
+    for (size_t i = 0; i < sizeof idea.wide / sizeof *idea.wide; i++)
+        assert_int_equal(idea.wide[i], 0);
 }
 
 static const struct block_vector {
