@@ -338,8 +338,16 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_confirm(helio_session *s
  * did. */
 HELIO_API void helio_session_fail(helio_session *session, enum helio_err why);
 
-/* Moves up to cap bytes for the transport to out; returns how many.  Works after failure, too. */
+/*
+ * Moves up to cap bytes for the transport to out, or drops them when out is NULL; returns how many.
+ * Works after failure, too.
+ */
 HELIO_API size_t helio_session_pull(helio_session *session, uint8_t *out, size_t cap);
+/*
+ * The same bytes where they lie, without a copy: returns how many, and *out is good until the next
+ * call on this session.  What the transport took of them is dropped by a pull to NULL.
+ */
+HELIO_API size_t helio_session_peek(const helio_session *session, const uint8_t **out);
 /* How many bytes pull would give now. */
 HELIO_API size_t helio_session_pending(const helio_session *session);
 

@@ -2,8 +2,8 @@
  * line.c: a session and its TCP connection.
  *
  * The way of a byte: socket -> loop's read buffer -> helio_session_feed -> event -> handler; and
- * io_line_send -> session's queue -> out -> socket.  out is memory of this line only while the
- * socket does not take all at once, so that an idle line holds none.
+ * io_line_send -> session's queue -> socket.  What the socket does not take at once waits in out,
+ * which is memory only as long, so that an idle line holds none.
  *
  * The phases go one way.  HANDSHAKE and OPEN are the session's.  LINGER begins when the session has
  * failed or is done: what is queued still goes out (the last alert, the last close), then our half
@@ -137,27 +137,42 @@ static void on_written(uv_write_t *request, int status)
     }
 }
 
-/* Hands out[0..n) to the socket; what it does not take at once it gets when it can. */
-static void write_out(struct io_line *line, size_t n)
+/* What the socket did not take: copied out of the queue, and sent when it can be. */
+static void write_later(struct io_line *line, size_t n)
 {
     uv_stream_t *stream = (uv_stream_t *)&line->stream->tcp;
-    uv_buf_t all = uv_buf_init((char *)line->out, (unsigned)n);
-    int done = uv_try_write(stream, &all, 1);
 
-    if (done < 0)
-        done = 0; /* full; or broken, which uv_write will say again */
-    if ((size_t)done < n) {
-        uv_buf_t rest = uv_buf_init((char *)line->out + done, (unsigned)(n - (size_t)done));
+    line->out = malloc(n);
+    if (line->out) {
+        n = helio_session_pull(line->session, line->out, n);
+        uv_buf_t rest = uv_buf_init((char *)line->out, (unsigned)n);
 
         line->write.data = line;
-        if (uv_write(&line->write, stream, &rest, 1, on_written) == 0) {
-            line->writing = true;
-            return;
-        }
-        line->cannot_send = line->lost = true;
+        line->writing = uv_write(&line->write, stream, &rest, 1, on_written) == 0;
+    } else {
+        helio_session_fail(line->session, HELIO_E_MEMORY);
     }
+    if (line->writing)
+        return;
+    line->cannot_send = line->lost = true;
     free(line->out);
     line->out = NULL;
+}
+
+/* Hands the queue to the socket as it lies, without a copy. */
+static void write_queue(struct io_line *line)
+{
+    const uint8_t *queue;
+    size_t n = helio_session_peek(line->session, &queue);
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): libuv only reads it, and knows no const. */
+    uv_buf_t all = uv_buf_init((char *)(uintptr_t)queue, (unsigned)n);
+    int done = uv_try_write((uv_stream_t *)&line->stream->tcp, &all, 1);
+
+    if (done > 0)
+        n -= helio_session_pull(line->session, NULL, (size_t)done);
+    /* Full; or broken, which uv_write will say again. */
+    if (n > 0)
+        write_later(line, n);
 }
 
 /* Close and receipt wait for room in the queue like anything else. */
@@ -173,18 +188,8 @@ static void confirm_session(struct io_line *line)
 
 static void flush(struct io_line *line)
 {
-    while (!line->writing && !line->cannot_send) {
-        size_t n = helio_session_pending(line->session);
-
-        if (n == 0)
-            break;
-        line->out = malloc(n);
-        if (!line->out) {
-            helio_session_fail(line->session, HELIO_E_MEMORY);
-            line->cannot_send = line->lost = true;
-            break;
-        }
-        write_out(line, helio_session_pull(line->session, line->out, n));
+    while (!line->writing && !line->cannot_send && helio_session_pending(line->session) > 0) {
+        write_queue(line);
         if (line->wants_close)
             close_session(line);
         if (line->wants_confirm)

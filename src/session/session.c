@@ -174,8 +174,17 @@ size_t helio_session_pull(helio_session *session, uint8_t *out, size_t cap)
         n = cap;
     if (n == 0)
         return 0;
-    memcpy(out, buffer_front(&session->out), n);
+    if (out)
+        memcpy(out, buffer_front(&session->out), n);
     buffer_consume(&session->out, n);
+    return n;
+}
+
+size_t helio_session_peek(const helio_session *session, const uint8_t **out)
+{
+    size_t n = buffer_size(&session->out);
+
+    *out = n > 0 ? buffer_front(&session->out) : NULL;
     return n;
 }
 

@@ -216,6 +216,29 @@ static void epochs_change_unseen(void **state)
     }
 }
 
+static void peek_shows_what_pull_gives(void **state)
+{
+    (void)state;
+    struct pair p;
+    const uint8_t *queue;
+    uint8_t bytes[64];
+
+    open_pair(&p, 0, 16);
+    assert_int_equal(helio_session_peek(p.initiator.session, &queue), 0);
+    assert_null(queue);
+    send_ok(&p.initiator, "peek", 4, HELIO_DATA);
+    size_t n = helio_session_peek(p.initiator.session, &queue);
+    assert_int_equal(n, helio_session_pending(p.initiator.session));
+    assert_in_range(n, 8, sizeof bytes);
+    memcpy(bytes, queue, n);
+    assert_int_equal(helio_session_pull(p.initiator.session, NULL, 7), 7);
+    assert_int_equal(helio_session_pull(p.initiator.session, bytes + 7, sizeof bytes), n - 7);
+    station_feed(&p.responder, bytes, n, 0, &p.responder_saw);
+    assert_int_equal(p.responder_saw.error, HELIO_OK);
+    assert_memory_equal(p.responder_saw.data, "peek", 4);
+    pair_free(&p);
+}
+
 static void limits_are_kept(void **state)
 {
     (void)state;
@@ -310,6 +333,7 @@ int main(void)
         cmocka_unit_test(end_without_receipt_is_a_cut),
         cmocka_unit_test(end_without_close_is_a_cut),
         cmocka_unit_test(epochs_change_unseen),
+        cmocka_unit_test(peek_shows_what_pull_gives),
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(pings_do_not_pile_up),
         cmocka_unit_test(bad_config_is_refused),
