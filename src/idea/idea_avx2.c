@@ -9,7 +9,7 @@
 
 typedef __m256i vec;
 
-enum { LANES = 16, VECTORS = 4 };
+enum { LANES = 16, VECTORS = 6 };
 
 #include "idea/vector.h"
 #include "idea/vector_narrow.h"

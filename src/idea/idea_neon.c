@@ -12,7 +12,7 @@
 
 typedef uint16x8_t vec;
 
-enum { LANES = 8, VECTORS = 4 };
+enum { LANES = 8, VECTORS = 6 };
 
 #include "idea/vector.h"
 #include "idea/vector_narrow.h"

@@ -9,7 +9,7 @@
 
 typedef __m128i vec;
 
-enum { LANES = 8, VECTORS = 4 };
+enum { LANES = 8, VECTORS = 6 };
 
 #include "idea/vector.h"
 #include "idea/vector_narrow.h"

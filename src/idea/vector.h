@@ -122,7 +122,6 @@ INLINE void go_round(struct vec_block b[], size_t count, const uint32_t *k)
     const struct vec_factor ks = spread_factor(k + IDEA_WIDE_S),
                             kt = spread_factor(k + IDEA_WIDE_T);
     const vec kx = vec_spread(k[IDEA_WIDE_X]), ky = vec_spread(k[IDEA_WIDE_Y]);
-    vec s[VECTORS];
 
     UNROLL
     for (size_t i = 0; i < count; i++) {
@@ -133,10 +132,7 @@ INLINE void go_round(struct vec_block b[], size_t count, const uint32_t *k)
     }
     UNROLL
     for (size_t i = 0; i < count; i++)
-        s[i] = vec_product_negated(vec_xor(b[i].w, b[i].y), ks);
-    UNROLL
-    for (size_t i = 0; i < count; i++)
-        b[i] = mix(b[i], s[i], kt);
+        b[i] = mix(b[i], vec_product_negated(vec_xor(b[i].w, b[i].y), ks), kt);
 }
 
 /* The output transform: the middle words trade places once more, undoing the last round's trade. */
