@@ -163,7 +163,7 @@ static void line_free(struct line *line)
     helio_session_free(line->ends[1]);
 }
 
-/* The rates of sealing (send and pull) and of opening (feed and next) full records. */
+/* The rates of sealing (send and peek) and of opening (feed and next) full records. */
 static enum helio_err seal_turn(struct line *line, double *seal, double *open)
 {
     static const uint8_t text[LENGTH_MAX];
@@ -172,16 +172,18 @@ static enum helio_err seal_turn(struct line *line, double *seal, double *open)
 
     while (err == HELIO_OK && sealing + opening < 2 * turn_seconds) {
         helio_event event = {.kind = HELIO_EVENT_NONE};
+        const uint8_t *wire;
         size_t used = 0;
         double start = seconds_now();
 
         err = helio_session_send(line->ends[0], text, sizeof text, HELIO_DATA);
-        size_t n = helio_session_pull(line->ends[0], line->wire, sizeof line->wire);
+        size_t n = helio_session_peek(line->ends[0], &wire);
         double sealed = seconds_now();
         if (err == HELIO_OK)
-            err = helio_session_feed(line->ends[1], line->wire, n, &used);
+            err = helio_session_feed(line->ends[1], wire, n, &used);
         if (err == HELIO_OK)
             err = helio_session_next(line->ends[1], &event);
+        helio_session_pull(line->ends[0], NULL, n);
         if (err == HELIO_OK && (used != n || event.size != sizeof text))
             err = HELIO_E_STATE;
         sealing += sealed - start;

@@ -56,7 +56,7 @@ static enum helio_err check(const struct aead_key *k, const struct aead_record *
 {
     if (!k->ops)
         return HELIO_E_STATE;
-    if (r->number >= number_limit)
+    if (r->number >= number_limit || r->in_n > r->n)
         return HELIO_E_ARGUMENT;
     /* OpenSSL counts in int: the bound on ad is for that, no frame comes near it. */
     return r->n > AEAD_TEXT_MAX || r->ad_n > AEAD_TEXT_MAX ? HELIO_E_TOO_LONG : HELIO_OK;
@@ -65,7 +65,14 @@ static enum helio_err check(const struct aead_key *k, const struct aead_record *
 enum helio_err aead_seal(struct aead_key *k, uint64_t number, const uint8_t *ad, size_t ad_n,
                          const uint8_t *in, size_t n, uint8_t *out, uint8_t tag[AEAD_TAG_SIZE])
 {
-    const struct aead_record r = {number, ad, ad_n, in, n, out};
+    return aead_seal_pieces(k, number, ad, ad_n, in, n, out, n, tag);
+}
+
+enum helio_err aead_seal_pieces(struct aead_key *k, uint64_t number, const uint8_t *ad, size_t ad_n,
+                                const uint8_t *in, size_t in_n, uint8_t *out, size_t n,
+                                uint8_t tag[AEAD_TAG_SIZE])
+{
+    const struct aead_record r = {number, ad, ad_n, in, in_n, n, out};
     enum helio_err err = check(k, &r);
 
     if (err == HELIO_OK)
@@ -81,7 +88,7 @@ enum helio_err aead_open(struct aead_key *k, uint64_t number, const uint8_t *ad,
                          const uint8_t *in, size_t n, uint8_t *out,
                          const uint8_t tag[AEAD_TAG_SIZE])
 {
-    const struct aead_record r = {number, ad, ad_n, in, n, out};
+    const struct aead_record r = {number, ad, ad_n, in, n, n, out};
     enum helio_err err = check(k, &r);
 
     if (err == HELIO_OK)

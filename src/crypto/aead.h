@@ -45,6 +45,14 @@ enum { AEAD_TEXT_MAX = 8 * (65536 - 4) };
 HELIO_MUST_CHECK enum helio_err aead_seal(struct aead_key *k, uint64_t number, const uint8_t *ad,
                                           size_t ad_n, const uint8_t *in, size_t n, uint8_t *out,
                                           uint8_t tag[AEAD_TAG_SIZE]);
+/*
+ * The same for a text in two pieces: in[0..in_n), and then out[in_n..n), which stands there already.
+ * So a caller's content goes into a record with what the record adds, without a copy before.
+ */
+HELIO_MUST_CHECK enum helio_err aead_seal_pieces(struct aead_key *k, uint64_t number,
+                                                 const uint8_t *ad, size_t ad_n, const uint8_t *in,
+                                                 size_t in_n, uint8_t *out, size_t n,
+                                                 uint8_t tag[AEAD_TAG_SIZE]);
 /* The reverse.  HELIO_E_BROKEN when the tag does not hold; out is then zeros. */
 HELIO_MUST_CHECK enum helio_err aead_open(struct aead_key *k, uint64_t number, const uint8_t *ad,
                                           size_t ad_n, const uint8_t *in, size_t n, uint8_t *out,

@@ -41,6 +41,13 @@ static void make_nonce(const struct aead_key *k, uint64_t number, uint8_t nonce[
         nonce[AEAD_IV_SIZE - sizeof be + i] ^= be[i];
 }
 
+static bool update(EVP_CIPHER_CTX *context, uint8_t *out, const uint8_t *in, size_t n)
+{
+    int done = 0;
+
+    return n == 0 || (EVP_CipherUpdate(context, out, &done, in, (int)n) == 1 && done == (int)n);
+}
+
 /* Nonce, associated data and text, in the direction given; the tag is the caller's. */
 static bool run(EVP_CIPHER_CTX *context, const uint8_t nonce[AEAD_IV_SIZE], int encrypt,
                 const struct aead_record *r)
@@ -49,8 +56,8 @@ static bool run(EVP_CIPHER_CTX *context, const uint8_t nonce[AEAD_IV_SIZE], int 
 
     return EVP_CipherInit_ex2(context, NULL, NULL, nonce, encrypt, NULL) == 1 &&
            (r->ad_n == 0 || EVP_CipherUpdate(context, NULL, &done, r->ad, (int)r->ad_n) == 1) &&
-           (r->n == 0 ||
-            (EVP_CipherUpdate(context, r->out, &done, r->in, (int)r->n) == 1 && done == (int)r->n));
+           update(context, r->out, r->in, r->in_n) &&
+           update(context, r->out + r->in_n, r->out + r->in_n, r->n - r->in_n);
 }
 
 static enum helio_err evp_seal(struct aead_key *k, const struct aead_record *r,

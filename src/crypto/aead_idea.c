@@ -8,7 +8,7 @@
 #include "crypto/result.h"
 
 /* The u48 record number stands above the u16 block number: the fields never meet. */
-enum { BLOCK_BITS = 16, TEXT_BLOCK = 4 };
+enum { BLOCK_BITS = 16, TEXT_BLOCK = 4, IDEA_BLOCK_BYTES = 8 };
 enum { MAC_KEY_SIZE = 32, MAC_ALIGNMENT = 16, LENGTHS_SIZE = 16 };
 /* HEAD_SIZE is what the widest kernel does at once. */
 enum { HEAD_SIZE = 1536, SHORT_TEXT = HEAD_SIZE - MAC_KEY_SIZE, SHORT_AD = 32 };
@@ -104,8 +104,10 @@ static size_t make_head(const struct aead_key *k, const struct aead_record *r,
     size_t n = r->n <= SHORT_TEXT ? r->n : 0;
 
     memset(head, 0, MAC_KEY_SIZE);
+    if (n > 0 && r->in_n > 0)
+        memcpy(head + MAC_KEY_SIZE, r->in, r->in_n);
     if (n > 0)
-        memcpy(head + MAC_KEY_SIZE, r->in, n);
+        memcpy(head + MAC_KEY_SIZE + r->in_n, r->out + r->in_n, n - r->in_n);
     helio_idea_ctr(&k->idea, r->number << BLOCK_BITS, head, head, MAC_KEY_SIZE + n);
     return n;
 }
@@ -114,10 +116,19 @@ static size_t make_head(const struct aead_key *k, const struct aead_record *r,
 static void put_text(const struct aead_key *k, const struct aead_record *r,
                      const uint8_t head[HEAD_SIZE], size_t done)
 {
-    if (done > 0)
+    uint64_t counter = r->number << BLOCK_BITS | TEXT_BLOCK;
+    /* The two pieces may meet inside a block: that one is put together in its place. */
+    size_t blocks = r->in_n / IDEA_BLOCK_BYTES;
+    size_t first = blocks * IDEA_BLOCK_BYTES;
+
+    if (done > 0) {
         memcpy(r->out, head + MAC_KEY_SIZE, done);
-    else
-        helio_idea_ctr(&k->idea, r->number << BLOCK_BITS | TEXT_BLOCK, r->out, r->in, r->n);
+        return;
+    }
+    if (first < r->in_n)
+        memmove(r->out + first, r->in + first, r->in_n - first);
+    helio_idea_ctr(&k->idea, counter, r->out, r->in, first);
+    helio_idea_ctr(&k->idea, counter + blocks, r->out + first, r->out + first, r->n - first);
 }
 
 static enum helio_err idea_seal(struct aead_key *k, const struct aead_record *r,

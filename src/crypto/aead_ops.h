@@ -14,6 +14,7 @@ struct aead_record {
     const uint8_t *ad;
     size_t ad_n;
     const uint8_t *in;
+    size_t in_n; /* how much of the text is in in; the rest is in its place in out */
     size_t n;
     uint8_t *out;
 };

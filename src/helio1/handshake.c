@@ -246,7 +246,7 @@ static enum helio_err choose_suite(struct helio1 *h, uint16_t suite)
     return HELIO_OK;
 }
 
-enum helio_err handshake_on_hello(struct helio1 *h, uint8_t *frame, size_t n)
+enum helio_err handshake_on_hello(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     struct hello hello;
     struct reply reply;
@@ -282,7 +282,7 @@ enum helio_err handshake_on_hello(struct helio1 *h, uint8_t *frame, size_t n)
 
 /* ------------------------------------------------------------------------------------- REPLY -- */
 
-enum helio_err handshake_on_reply(struct helio1 *h, uint8_t *frame, size_t n)
+enum helio_err handshake_on_reply(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     size_t head_n = FRAME_HEADER_SIZE + REPLY_CLEAR_SIZE;
     uint8_t plain[PROOF_MAX];
@@ -361,7 +361,7 @@ static enum helio_err take_extra(struct helio1 *h, struct span extra)
     return HELIO_OK;
 }
 
-enum helio_err handshake_on_auth(struct helio1 *h, uint8_t *frame, size_t n)
+enum helio_err handshake_on_auth(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     uint8_t plain[PROOF_MAX];
     struct proof_claims claims;
@@ -403,7 +403,7 @@ static enum helio_err send_leave(struct helio1 *h, helio_refusal why)
     return HELIO_OK;
 }
 
-enum helio_err handshake_on_leave(struct helio1 *h, uint8_t *frame, size_t n)
+enum helio_err handshake_on_leave(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     uint8_t why;
     enum helio_err err = open_once(h, h->handshake.initiator, frame, FRAME_HEADER_SIZE,
@@ -471,7 +471,7 @@ static enum helio_err told_to_wait(struct helio1 *h, const uint8_t *rest, size_t
     return HELIO_OK;
 }
 
-enum helio_err handshake_on_accept(struct helio1 *h, uint8_t *frame, size_t n)
+enum helio_err handshake_on_accept(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     static enum helio_err (*const answers[])(struct helio1 *, const uint8_t *, size_t) = {
         [ACCEPT_YES] = accepted,
@@ -564,7 +564,7 @@ enum helio_err handshake_alert(struct helio1 *h, enum clear_alert why)
 }
 
 /* Not authenticated: it can end the handshake, as cutting the wire could, and no more. */
-enum helio_err handshake_on_alert(struct helio1 *h, uint8_t *frame, size_t n)
+enum helio_err handshake_on_alert(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     (void)n;
     h->alerted = true;

@@ -61,28 +61,34 @@ static enum helio_err fill(struct helio1 *h, size_t wanted, const uint8_t *in, s
     return HELIO_OK;
 }
 
-/*
- * Reads one frame as far as in[*used..n) goes, and runs its step when it is whole.  The header is
- * judged, type and length, before any memory is taken for the body.
- */
-static enum helio_err read_frame(struct helio1 *h, const uint8_t *in, size_t n, size_t *used)
+/* Judges a header, type and length, before any memory is taken for the body. */
+static enum helio_err judge(const struct helio1 *h, const uint8_t *bytes, size_t *frame_n,
+                            helio1_step **step)
 {
     struct frame_header header;
-    helio1_step *step;
-    bool whole = true;
-    enum helio_err err;
 
-    if (buffer_size(&h->frame) < FRAME_HEADER_SIZE) {
+    if (!frame_header_get(&header, bytes))
+        return HELIO_E_BROKEN;
+    *step = find_step(h->state, header.type);
+    *frame_n = FRAME_HEADER_SIZE + header.length;
+    return *step ? HELIO_OK : HELIO_E_BROKEN;
+}
+
+/* Gathers one frame as far as in[*used..n) goes, and runs its step when it is whole. */
+static enum helio_err gather_frame(struct helio1 *h, const uint8_t *in, size_t n, size_t *used)
+{
+    helio1_step *step;
+    size_t frame_n;
+    bool whole = true;
+    enum helio_err err = HELIO_OK;
+
+    if (buffer_size(&h->frame) < FRAME_HEADER_SIZE)
         err = fill(h, FRAME_HEADER_SIZE, in, n, used, &whole);
-        if (err || !whole)
-            return err;
-    }
-    if (!frame_header_get(&header, buffer_front(&h->frame)))
-        return HELIO_E_BROKEN;
-    step = find_step(h->state, header.type);
-    if (!step)
-        return HELIO_E_BROKEN;
-    size_t frame_n = FRAME_HEADER_SIZE + header.length;
+    if (err || !whole)
+        return err;
+    err = judge(h, buffer_front(&h->frame), &frame_n, &step);
+    if (err)
+        return err;
     err = fill(h, frame_n, in, n, used, &whole);
     if (err || !whole)
         return err;
@@ -90,6 +96,25 @@ static enum helio_err read_frame(struct helio1 *h, const uint8_t *in, size_t n, 
     /* Emptied, not wiped: the event may point into it until the next frame. */
     buffer_consume(&h->frame, frame_n);
     return err;
+}
+
+/* A frame that lies whole in in[*used..n) is taken from there; any other is gathered. */
+static enum helio_err read_frame(struct helio1 *h, const uint8_t *in, size_t n, size_t *used)
+{
+    const uint8_t *bytes = in + *used;
+    size_t left = n - *used, frame_n;
+    helio1_step *step;
+    enum helio_err err;
+
+    if (buffer_size(&h->frame) > 0 || left < FRAME_HEADER_SIZE)
+        return gather_frame(h, in, n, used);
+    err = judge(h, bytes, &frame_n, &step);
+    if (err)
+        return err;
+    if (left < frame_n)
+        return gather_frame(h, in, n, used);
+    *used += frame_n;
+    return step(h, bytes, frame_n);
 }
 
 static bool listens(const struct helio1 *h)

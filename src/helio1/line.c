@@ -87,21 +87,35 @@ static bool allowed_now(const struct helio1 *h, enum record_kind kind)
     return !h->received_close || kind == RECORD_RECEIPT || kind == RECORD_ALERT;
 }
 
-enum helio_err line_on_record(struct helio1 *h, uint8_t *frame, size_t n)
+/*
+ * Where the text of a frame of n bytes goes: into the frame buffer, which is the session's own.  A frame
+ * that was put together there is opened where it lies.
+ */
+static enum helio_err text_place(struct helio1 *h, size_t n, uint8_t **text)
+{
+    if (buffer_size(&h->frame) > 0) {
+        *text = buffer_front(&h->frame) + FRAME_HEADER_SIZE;
+        return HELIO_OK;
+    }
+    return buffer_reserve(&h->frame, n, text);
+}
+
+enum helio_err line_on_record(struct helio1 *h, const uint8_t *frame, size_t n)
 {
     static record_handler *const handlers[RECORD_KIND_END] = {
         [RECORD_DATA] = on_data,       [RECORD_MESSAGE] = on_message, [RECORD_CLOSE] = on_close,
         [RECORD_PING] = on_ping,       [RECORD_PONG] = on_pong,       [RECORD_ALERT] = on_alert,
         [RECORD_RECEIPT] = on_receipt,
     };
-    const uint8_t *content;
-    size_t content_n;
-    enum record_kind kind;
-    enum helio_err err = record_open(&h->receive, frame, n, &kind, &content, &content_n);
+    struct record record;
+    uint8_t *text;
+    enum helio_err err = text_place(h, n, &text);
 
+    if (!err)
+        err = record_open(&h->receive, frame, n, text, &record);
     if (err)
         return err;
-    if (!allowed_now(h, kind))
+    if (!allowed_now(h, record.kind))
         return HELIO_E_BROKEN;
-    return handlers[kind](h, content, content_n);
+    return handlers[record.kind](h, record.content, record.n);
 }

@@ -82,43 +82,37 @@ enum helio_err record_seal(struct direction *d, enum record_kind kind, const uin
     if (d->spent)
         return HELIO_E_EXHAUSTED;
     frame_header_put(frame, FRAME_RECORD, n + AEAD_TAG_SIZE);
-    if (content_n > 0)
-        memcpy(text, content, content_n);
     text[content_n] = (uint8_t)kind;
     memset(text + content_n + 1, 0, n - content_n - 1);
-    err = aead_seal(&d->key, d->number, frame, FRAME_HEADER_SIZE, text, n, text, text + n);
+    err = aead_seal_pieces(&d->key, d->number, frame, FRAME_HEADER_SIZE, content, content_n, text,
+                           n, text + n);
     return err ? err : count_record(d, n);
 }
 
 /* Takes padding and kind off text[0..n). */
-static enum helio_err take_kind(const uint8_t *text, size_t n, enum record_kind *kind,
-                                size_t *content_n)
+static enum helio_err take_kind(const uint8_t *text, size_t n, struct record *out)
 {
     while (n > 0 && text[n - 1] == 0)
         n--;
     if (n == 0 || text[n - 1] >= RECORD_KIND_END || n - 1 > CONTENT_MAX)
         return HELIO_E_BROKEN;
-    *kind = (enum record_kind)text[n - 1];
-    *content_n = n - 1;
+    *out = (struct record){(enum record_kind)text[n - 1], text, n - 1};
     return HELIO_OK;
 }
 
-enum helio_err record_open(struct direction *d, uint8_t *frame, size_t n, enum record_kind *kind,
-                           const uint8_t **content, size_t *content_n)
+enum helio_err record_open(struct direction *d, const uint8_t *frame, size_t n, uint8_t *text,
+                           struct record *out)
 {
-    uint8_t *text = frame + FRAME_HEADER_SIZE;
+    const uint8_t *sealed = frame + FRAME_HEADER_SIZE;
     size_t text_n = n - FRAME_HEADER_SIZE - AEAD_TAG_SIZE;
     enum helio_err err;
 
     if (d->spent)
         return HELIO_E_EXHAUSTED;
-    err =
-        aead_open(&d->key, d->number, frame, FRAME_HEADER_SIZE, text, text_n, text, text + text_n);
+    err = aead_open(&d->key, d->number, frame, FRAME_HEADER_SIZE, sealed, text_n, text,
+                    sealed + text_n);
     if (err)
         return err;
     err = count_record(d, text_n);
-    if (err)
-        return err;
-    *content = text;
-    return take_kind(text, text_n, kind, content_n);
+    return err ? err : take_kind(text, text_n, out);
 }

@@ -35,18 +35,26 @@ size_t record_padme(size_t length);
 size_t record_plain_size(enum record_kind kind, size_t content_n);
 
 /*
- * Writes a whole frame, FRAME_HEADER_SIZE + record_plain_size + AEAD_TAG_SIZE bytes, to frame.
+ * Writes a whole frame, FRAME_HEADER_SIZE + record_plain_size + AEAD_TAG_SIZE bytes, to frame; the
+ * content is sealed on its way there.
  * content_n <= CONTENT_MAX; content does not overlap frame.  HELIO_E_EXHAUSTED.
  */
 HELIO_MUST_CHECK enum helio_err record_seal(struct direction *d, enum record_kind kind,
                                             const uint8_t *content, size_t content_n,
                                             uint8_t *frame);
+/* What a record says: content points into the text that record_open was given. */
+struct record {
+    enum record_kind kind;
+    const uint8_t *content;
+    size_t n;
+};
+
 /*
- * Opens frame[0..n), header included, in place; content points into it.  HELIO_E_BROKEN for all
- * that is not a record that the peer's direction sealed as its next; HELIO_E_EXHAUSTED.
+ * Opens frame[0..n), header included, to text, which has room for n bytes, and is the frame's own
+ * body or does not overlap it.  HELIO_E_BROKEN for all that is not a record that the peer's
+ * direction sealed as its next; HELIO_E_EXHAUSTED.
  */
-HELIO_MUST_CHECK enum helio_err record_open(struct direction *d, uint8_t *frame, size_t n,
-                                            enum record_kind *kind, const uint8_t **content,
-                                            size_t *content_n);
+HELIO_MUST_CHECK enum helio_err record_open(struct direction *d, const uint8_t *frame, size_t n,
+                                            uint8_t *text, struct record *out);
 
 #endif

@@ -10,8 +10,8 @@
  *    handshake_forget, which also frees the transcript;
  *  - accept lives from AUTH to the last ACCEPT;
  *  - send, receive and exporter live from AUTH to the end;
- *  - frame holds one incoming frame, ciphertext first and then plaintext in place; an event's data
- *    points into it, so it is not touched until the next frame is read.
+ *  - frame gathers an incoming frame that comes in pieces, and holds the plaintext of the last
+ *    record; an event's data points there, so it is not touched until the next frame is read.
  */
 #ifndef HELIO_HELIO1_STATE_H
 #define HELIO_HELIO1_STATE_H
@@ -73,8 +73,11 @@ static inline struct helio1 *helio1_of(struct helio_session *s)
     return (struct helio1 *)(void *)s;
 }
 
-/* A whole incoming frame: header and body, frame[0..n). */
-typedef enum helio_err helio1_step(struct helio1 *h, uint8_t *frame, size_t n);
+/*
+ * A whole incoming frame: header and body, frame[0..n); in the caller's bytes, or in h->frame when it
+ * came in pieces.
+ */
+typedef enum helio_err helio1_step(struct helio1 *h, const uint8_t *frame, size_t n);
 
 /* -- handshake.c -- */
 

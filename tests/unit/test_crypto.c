@@ -448,6 +448,35 @@ static void aead_opens_what_it_sealed(void **state)
 }
 
 /* One record that some bit was changed in: refused, nothing shown, and no error left behind. */
+/* Wherever a text is cut in two, mid-block too, it is sealed as in one piece. */
+static void aead_seals_pieces_as_one(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {0, 1, 7, 16, 33, 1503, 1504, 1505, 1600, 5000};
+    static uint8_t text[5000], one[5000], two[5000];
+    uint8_t ad[4] = {5, 0, 1, 2}, tag_one[AEAD_TAG_SIZE], tag_two[AEAD_TAG_SIZE];
+
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (uint8_t)(i * 31 + i / 256);
+    for (size_t i = 0; i < AEAD_COUNT * sizeof lengths / sizeof *lengths; i++) {
+        enum aead_cipher cipher = (enum aead_cipher)(i % AEAD_COUNT);
+        size_t n = lengths[i / AEAD_COUNT], step = n > 100 ? 61 : 1;
+        struct aead_key k = {0};
+
+        new_key(&k, cipher, 7);
+        assert_int_equal(aead_seal(&k, i, ad, sizeof ad, text, n, one, tag_one), HELIO_OK);
+        for (size_t cut = 0; cut <= n; cut += step) {
+            memcpy(two + cut, text + cut, n - cut);
+            assert_int_equal(aead_seal_pieces(&k, i, ad, sizeof ad, text, cut, two, n, tag_two),
+                             HELIO_OK);
+            if (memcmp(one, two, n) != 0 || memcmp(tag_one, tag_two, AEAD_TAG_SIZE) != 0)
+                fail_msg("%s, %zu bytes cut at %zu: other than in one piece", cipher_names[cipher],
+                         n, cut);
+        }
+        aead_clear(&k);
+    }
+}
+
 static void assert_refused(struct aead_key *k, uint64_t number, const uint8_t *ad, size_t ad_n,
                            const uint8_t *in, size_t n, const uint8_t *tag, const char *where,
                            size_t bit)
@@ -598,6 +627,7 @@ int main(void)
         cmocka_unit_test(aead_matches_its_standards),
         cmocka_unit_test(idea_matches_an_independent_computation),
         cmocka_unit_test(aead_opens_what_it_sealed),
+        cmocka_unit_test(aead_seals_pieces_as_one),
         cmocka_unit_test(aead_refuses_every_flipped_bit),
         cmocka_unit_test(aead_keeps_its_bounds),
         cmocka_unit_test(epochs_allocate_nothing),
