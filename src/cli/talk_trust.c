@@ -260,7 +260,7 @@ int trust_ask_and_pin(struct talk *talk)
 {
     struct trust_case c = case_of(talk);
     struct trust_decision d = {.verdict = TRUST_UNKNOWN};
-    enum trust_reply reply = trust_ask(&c, 0, -1);
+    enum trust_reply reply = trust_ask(&c);
     int status;
 
     if (reply != TRUST_YES) {

@@ -69,7 +69,7 @@ enum trust_reply {
     TRUST_YES,
     TRUST_NO,
     TRUST_AGAIN,      /* neither: ask again (trust_read_reply only) */
-    TRUST_NO_ANSWER,  /* the time is over, or cancelled */
+    TRUST_NO_ANSWER,  /* the time is over (in the loop only) */
     TRUST_NO_TERMINAL /* nobody to ask */
 };
 
@@ -77,10 +77,9 @@ enum trust_reply {
 bool trust_can_ask(void);
 /*
  * Asks as ssh asks, at /dev/tty, else at stdin when stdin and stderr are terminals; blocks until
- * there is an answer, seconds have passed (0: no limit) or cancel_fd (or -1) becomes readable.
- * Touches nothing but the terminal and c, so it may run in a thread of its own.
+ * there is an answer.
  */
-enum trust_reply trust_ask(const struct trust_case *c, unsigned seconds, int cancel_fd);
+enum trust_reply trust_ask(const struct trust_case *c);
 
 /*
  * The same in pieces, for who owns the terminal already: the question, with its prompt at the end …

@@ -1,13 +1,12 @@
 /*
- * trust_ask.c: the question at the terminal, for a caller that may block.  It knows nothing of
- * events, signals and other threads; a descriptor that becomes readable ends it.
+ * trust_ask.c: the question at the terminal, for a caller that may block: connect, which holds no
+ * line meanwhile.  A listener asks in its loop (talk_trust.c).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/say.h"
@@ -61,42 +60,22 @@ static void put(int fd, const char *text)
     }
 }
 
-static long long now_ms(void)
+/* The terminal may be shared, and then not wait in read. */
+static void wait_readable(int in)
 {
-    struct timespec t;
+    struct pollfd readable = {.fd = in, .events = POLLIN};
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-/* True when the terminal has something to read; false when it is time to stop. */
-static bool wait_readable(int in, int cancel_fd, long long deadline)
-{
-    for (;;) {
-        struct pollfd fds[] = {{.fd = in, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
-        long long left = deadline ? deadline - now_ms() : -1;
-
-        if (deadline && left <= 0)
-            return false;
-        int ready = poll(fds, 2, (int)left);
-        if (ready < 0 && errno != EINTR)
-            return false;
-        if (ready > 0 && fds[1].revents) /* poll passes over a cancel_fd of -1 */
-            return false;
-        if (ready > 0)
-            return true;
-    }
+    (void)poll(&readable, 1, -1);
 }
 
 /* One line into line[0..REPLY_MAX); too long a line is cut, and so is no answer of the three. */
-static enum trust_reply read_line(int in, int cancel_fd, long long deadline, char *line)
+static enum trust_reply read_line(int in, char *line)
 {
     for (size_t n = 0;;) {
         char byte;
 
         line[n] = '\0';
-        if (!wait_readable(in, cancel_fd, deadline))
-            return TRUST_NO_ANSWER;
+        wait_readable(in);
         ssize_t got = read(in, &byte, 1);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
@@ -109,10 +88,9 @@ static enum trust_reply read_line(int in, int cancel_fd, long long deadline, cha
     }
 }
 
-enum trust_reply trust_ask(const struct trust_case *c, unsigned seconds, int cancel_fd)
+enum trust_reply trust_ask(const struct trust_case *c)
 {
     char question[4 * SAY_QUOTED_MAX], line[REPLY_MAX];
-    long long deadline = seconds ? now_ms() + seconds * 1000LL : 0;
     enum trust_reply reply = TRUST_AGAIN;
     int in, out;
 
@@ -122,8 +100,8 @@ enum trust_reply trust_ask(const struct trust_case *c, unsigned seconds, int can
     (void)tcflush(in, TCIFLUSH); /* what was typed before is no answer */
     put(out, question);
     while (reply == TRUST_AGAIN) {
-        reply = read_line(in, cancel_fd, deadline, line);
-        if (reply == TRUST_NO || reply == TRUST_NO_ANSWER)
+        reply = read_line(in, line);
+        if (reply == TRUST_NO)
             put(out, "\n");
         if (reply == TRUST_AGAIN)
             reply = trust_read_reply(c, line);
