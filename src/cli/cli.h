@@ -6,8 +6,8 @@
  * arguments alone: argv[0] is the first of them, not the verb.  It reports its own errors with
  * say.h and returns an exit status.
  *
- * To add a verb: write verb_NAME.c, list it in meson.build, give it a bit in options.h, a prototype
- * here and a row in helio.c.
+ * To add a verb: write verb_NAME.c in the room that it belongs to, list it in that meson.build, give
+ * it a bit in options.h, a prototype here and a row in helio.c.
  */
 #ifndef HELIO_CLI_CLI_H
 #define HELIO_CLI_CLI_H

@@ -1,6 +1,6 @@
 /*
  * trust_ask.c: the question at the terminal, for a caller that may block: connect, which holds no
- * line meanwhile.  A listener asks in its loop (talk_trust.c).
+ * line meanwhile.  A listener asks in its loop (talk/ask.c).
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/chat.h"
+#include "talk/chat.h"
 
 /* 21:34:00 in every time zone that the tests set (UTC). */
 #define MESSAGE_TIME 77640

@@ -10,7 +10,7 @@
 #include <wchar.h>
 
 #include "base/text.h"
-#include "cli/draw.h"
+#include "talk/draw.h"
 
 enum { TEXT_MAX = 300, ROUNDS = 20000 };
 

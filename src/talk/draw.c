@@ -1,4 +1,4 @@
-#include "cli/draw.h"
+#include "talk/draw.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * demo_pair.h: two stations as two processes, for `helio demo`.
+ * pair.h: two stations as two processes, for `helio demo`.
  *
  * What it is.  Runs this same program as children, each with a HELIO_HOME of its own below one
  * temporary directory, and keeps what they write: stdout as it is, stderr as the events of
@@ -8,8 +8,8 @@
  * What it owns.  The directory and the children: demo_clear ends and removes both.  It trusts
  * nothing that it reads further than its buffers; what the children write is bounded.
  */
-#ifndef HELIO_CLI_DEMO_PAIR_H
-#define HELIO_CLI_DEMO_PAIR_H
+#ifndef HELIO_DEMO_PAIR_H
+#define HELIO_DEMO_PAIR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/demo_pair.h"
+#include "demo/pair.h"
 #include "cli/say.h"
 
 enum { VALUE_MAX = 4096, HEX_SHOWN = 64 };

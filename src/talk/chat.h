@@ -15,8 +15,8 @@
  * On a terminal that cannot move its cursor (TERM unset or "dumb") the line is edited by the kernel
  * and incoming lines are printed where the cursor is.
  */
-#ifndef HELIO_CLI_CHAT_H
-#define HELIO_CLI_CHAT_H
+#ifndef HELIO_TALK_CHAT_H
+#define HELIO_TALK_CHAT_H
 
 #include <stdbool.h>
 #include <stddef.h>

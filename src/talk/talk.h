@@ -7,14 +7,14 @@
  * of classic.
  *
  * Who calls whom: verb_listen.c and verb_connect.c make connections and hand each to call_begin;
- * talk_trust.c decides about trust; the way moves the words; at the end talk.c reports, and the
+ * ask.c decides about trust; the way moves the words; at the end talk.c reports, and the
  * verb's on_ended hears the status.
  *
  * Invariants: a way sees only what was authenticated after HELIO_EVENT_OPEN; "connected" is said
  * only then; standard input is not read before.
  */
-#ifndef HELIO_CLI_TALK_H
-#define HELIO_CLI_TALK_H
+#ifndef HELIO_TALK_TALK_H
+#define HELIO_TALK_TALK_H
 
 #include "cli/cli.h"
 #include "cli/say.h"
@@ -80,7 +80,7 @@ struct talk {
     const struct talk_way *way;
     void *way_state; /* the way's own, from its first begin on */
     struct call call;
-    struct trust_question *question;    /* talk_trust.c's own */
+    struct trust_question *question;    /* ask.c's own */
     void (*on_open)(struct talk *talk); /* the verb's; may be NULL */
     /* The verb's: the call is over.  It calls call_clear when it has looked at it. */
     void (*on_ended)(struct talk *talk, int status);

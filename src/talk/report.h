@@ -1,12 +1,12 @@
 /*
- * talk_report.h: what a call has to tell people, and programs that read --log json.
+ * report.h: what a call has to tell people, and programs that read --log json.
  *
  * Nothing secret passes here, except that classic shows its session key, as the original did.
  */
-#ifndef HELIO_CLI_TALK_REPORT_H
-#define HELIO_CLI_TALK_REPORT_H
+#ifndef HELIO_TALK_REPORT_H
+#define HELIO_TALK_REPORT_H
 
-#include "cli/talk.h"
+#include "talk/talk.h"
 
 /* "connected", and with whom. */
 void report_open(const struct talk *talk);

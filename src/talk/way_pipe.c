@@ -1,5 +1,5 @@
 /*
- * talk_pipe.c: a line between standard input and standard output.
+ * way_pipe.c: a line between standard input and standard output.
  *
  * The two directions know nothing of each other.  Out: bytes of stdin are data; its end closes our
  * direction.  In: data go to stdout as they are, a message gets a newline when it has none; the
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/talk.h"
+#include "talk/talk.h"
 
 struct pipe {
     struct io_input *input;

@@ -1,5 +1,5 @@
 /*
- * talk_classic.c: classic between standard input and standard output.
+ * way_classic.c: classic between standard input and standard output.
  *
  * Classic takes turns and has no framing (docs/classic.md).  A line of stdin is a message, sent
  * when it is our turn; the initiator begins.  What comes is gathered until nothing has come for
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "cli/talk.h"
+#include "talk/talk.h"
 
 /* A piece of stdin comes on top of a line that waits for its turn. */
 enum { PENDING_MAX = 2 * HELIO_SEND_MAX };

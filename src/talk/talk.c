@@ -1,4 +1,4 @@
-#include "cli/talk.h"
+#include "talk/talk.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli/home.h"
-#include "cli/talk_report.h"
-#include "cli/talk_trust.h"
+#include "talk/report.h"
+#include "talk/ask.h"
 
 enum { PATIENCE_MS = 2000 };
 

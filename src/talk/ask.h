@@ -1,14 +1,14 @@
 /*
- * talk_trust.h: what becomes of HELIO_EVENT_PEER in a call.
+ * ask.h: what becomes of HELIO_EVENT_PEER in a call.
  *
  * An initiator that must ask its user leaves first (HELIO_REFUSE_ASKING) and asks when the line is
  * gone; the verb then calls again.  A responder asks at once, without blocking the loop, while the
  * initiator waits: it has proved its key already.
  */
-#ifndef HELIO_CLI_TALK_TRUST_H
-#define HELIO_CLI_TALK_TRUST_H
+#ifndef HELIO_TALK_ASK_H
+#define HELIO_TALK_ASK_H
 
-#include "cli/talk.h"
+#include "talk/talk.h"
 
 /* Answers HELIO_EVENT_PEER of the present call, at once or later. */
 void trust_call(struct talk *talk);

@@ -1,5 +1,5 @@
 /*
- * talk_chat.c: a line between two people, at a terminal (chat.h).
+ * way_chat.c: a line between two people, at a terminal (chat.h).
  *
  * What is typed is a message.  What comes is shown when its message ends; a stream, which has no
  * messages (a peer in a pipe, or classic), when nothing has come for TALK_GATHER_MS.
@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "cli/chat.h"
-#include "cli/talk.h"
+#include "talk/chat.h"
+#include "talk/talk.h"
 
 /* A longer message is shown in pieces. */
 enum { SHOWN_MAX = 2 * HELIO_SEND_MAX };

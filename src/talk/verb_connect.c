@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/talk.h"
-#include "cli/talk_trust.h"
+#include "talk/talk.h"
+#include "talk/ask.h"
 
 struct caller {
     struct io_place place;

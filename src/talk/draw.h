@@ -11,8 +11,8 @@
  *
  * The widths are wcwidth's, so LC_CTYPE must be a UTF-8 locale.
  */
-#ifndef HELIO_CLI_DRAW_H
-#define HELIO_CLI_DRAW_H
+#ifndef HELIO_TALK_DRAW_H
+#define HELIO_TALK_DRAW_H
 
 #include <stdbool.h>
 #include <stddef.h>

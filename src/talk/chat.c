@@ -1,4 +1,4 @@
-#include "cli/chat.h"
+#include "talk/chat.h"
 
 #include <errno.h>
 #include <histedit.h>
@@ -15,7 +15,7 @@
 
 #include "base/text.h"
 #include "base/wipe.h"
-#include "cli/draw.h"
+#include "talk/draw.h"
 
 /*
  * How a key travels.  chat_readable cuts what it read into whole units: a run of text, a control

@@ -1,4 +1,4 @@
-#include "cli/talk_trust.h"
+#include "talk/ask.h"
 
 #include <errno.h>
 #include <fcntl.h>

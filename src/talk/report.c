@@ -1,4 +1,4 @@
-#include "cli/talk_report.h"
+#include "talk/report.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "cli/demo_pair.h"
+#include "demo/pair.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/talk.h"
+#include "talk/talk.h"
 
 enum { BUSY_MAX = 4 };
 
