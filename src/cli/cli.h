@@ -41,6 +41,8 @@ int verb_id(struct options *options, int argc, char **argv);
 int verb_trust(struct options *options, int argc, char **argv);
 int verb_listen(struct options *options, int argc, char **argv);
 int verb_connect(struct options *options, int argc, char **argv);
+int verb_serve(struct options *options, int argc, char **argv);
+int verb_forward(struct options *options, int argc, char **argv);
 int verb_bench(struct options *options, int argc, char **argv);
 int verb_demo(struct options *options, int argc, char **argv);
 

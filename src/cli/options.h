@@ -23,8 +23,11 @@ enum verb_bit {
     VERB_CONNECT = 1 << 4,
     VERB_DEMO = 1 << 5,
     VERB_BENCH = 1 << 6,
-    VERB_LINES = VERB_LISTEN | VERB_CONNECT,
-    VERB_ALL = (1 << 7) - 1
+    VERB_SERVE = 1 << 7,
+    VERB_FORWARD = 1 << 8,
+    VERB_LINES = VERB_LISTEN | VERB_CONNECT | VERB_SERVE | VERB_FORWARD,
+    VERB_CLASSIC = VERB_LISTEN | VERB_CONNECT, /* a server never speaks it */
+    VERB_ALL = (1 << 9) - 1
 };
 
 /* A string that lives as long as the options. */
@@ -50,9 +53,18 @@ struct options {
     bool classic;
     unsigned classic_offset;
     helio_classic_counter classic_counter;
-    int passphrase_fd; /* or -1 */
-    bool passphrase;   /* keygen: ask for one */
-    bool keep;         /* listen: wait for the next station */
+    int passphrase_fd;   /* or -1 */
+    bool passphrase;     /* keygen: ask for one */
+    bool keep;           /* listen: wait for the next station */
+    bool echo, room;     /* serve: which service … */
+    const char *exec;    /* … NULL unless given: a command for sh -c */
+    const char *forward; /* … NULL unless given: HOST:PORT or a Unix socket */
+    const char *allow;   /* path, or NULL */
+    const char *metrics; /* HOST:PORT, or NULL */
+    unsigned threads;    /* 0: not given */
+    unsigned grace;      /* seconds that lines get to finish */
+    unsigned max_stations, max_handshakes;
+    bool no_penalties;
     bool json;
     bool public_pem;
     unsigned bits;

@@ -2,10 +2,11 @@
  * io.h: everything that waits.  Sockets, standard input and output, timers and signals for the
  * command line; nothing of libuv shows.
  *
- * What it is.  One loop on one thread.  A line (io_line) is a helio_session with its TCP
- * connection; io_input and io_output are two file descriptors of any kind, usually 0 and 1; the
- * rest finds and makes connections.  Every function returns at once; what happens later comes by
- * callback.
+ * What it is.  A loop runs on one thread; a program may have several, and what belongs to one loop
+ * is used by its thread alone, except for io_loop_post.  A line (io_line) is a helio_session with
+ * its TCP connection; io_input and io_output are two file descriptors of any kind, usually 0 and 1;
+ * a relay joins a line with such a pair; a child is another program; the rest finds and makes
+ * connections.  Every function returns at once; what happens later comes by callback.
  *
  * Ownership.  What a function creates, its _free (or the one that takes it over) ends.  Callbacks
  * may call anything, also the _free of the object that called, except where said.  io_loop_free
@@ -37,6 +38,23 @@ uint64_t io_loop_now(struct io_loop *loop);
 void io_loop_free(struct io_loop *loop);
 
 typedef void io_fn(void *context);
+
+/*
+ * From any thread: fn(context) will run on loop's thread, in the order of posting.  What is posted
+ * to a loop that has stopped runs when it is freed.
+ */
+HELIO_MUST_CHECK enum helio_err io_loop_post(struct io_loop *loop, io_fn *fn, void *context);
+/* Held, io_loop_run waits for posts, too, and so returns only after io_loop_stop. */
+void io_loop_hold(struct io_loop *loop);
+
+struct io_thread;
+
+/* Runs fn(context), usually a loop of its own, on another thread. */
+HELIO_MUST_CHECK enum helio_err io_thread_new(struct io_thread **out, io_fn *fn, void *context);
+/* Waits until fn has returned, and frees. */
+void io_thread_join(struct io_thread *thread);
+/* How many processors this process may use, at least 1. */
+unsigned io_processors(void);
 
 struct io_timer;
 
@@ -74,10 +92,11 @@ enum { IO_HOST_SIZE = 256, IO_NAME_SIZE = 80 };
 
 enum io_family { IO_FAMILY_ANY, IO_FAMILY_4, IO_FAMILY_6 };
 
-/* HOST:PORT as a person writes it; host is "" when none was given. */
+/* HOST:PORT as a person writes it; host is "" when none was given.  Or a Unix socket's path. */
 struct io_place {
     char host[IO_HOST_SIZE];
     uint16_t port;
+    bool local; /* host is the path of a Unix socket */
 };
 
 /*
@@ -85,7 +104,9 @@ struct io_place {
  * wrong with the text, in words.  Port 0 is fine only without need_host.
  */
 const char *io_place_parse(struct io_place *out, const char *text, bool need_host);
-/* HOST:PORT again, in brackets where needed. */
+/* The same for what may also be a Unix socket: /PATH, or unix:PATH.  For io_dial_new only. */
+const char *io_place_parse_target(struct io_place *out, const char *text);
+/* HOST:PORT again, in brackets where needed; a Unix socket as its path. */
 void io_place_format(const struct io_place *place, char *out, size_t cap);
 
 /*
@@ -124,6 +145,24 @@ struct io_stream;
 /* The other end's address and port, as text; good as long as the stream (or its line) is. */
 const char *io_stream_name(const struct io_stream *stream);
 void io_stream_free(struct io_stream *stream);
+/* The bare descriptor, non-blocking, the caller's from now on; the stream is freed.  -1: none. */
+int io_stream_release(struct io_stream *stream);
+
+/* Where a connection comes from, for counting: an IPv6 address, or an IPv4 one mapped into it. */
+struct io_source {
+    uint8_t address[16];
+};
+
+/* A connection that was accepted and belongs to no loop yet: it may go to another thread's. */
+struct io_caller {
+    int fd;
+    struct io_source source;
+    char name[IO_NAME_SIZE];
+};
+
+/* Takes caller's descriptor over, also on failure. */
+HELIO_MUST_CHECK enum helio_err io_stream_adopt(struct io_stream **out, struct io_loop *loop,
+                                                const struct io_caller *caller);
 
 struct io_dial;
 /* Exactly one of the two is told: stream (now the callee's), or NULL and why. */
@@ -141,21 +180,34 @@ HELIO_MUST_CHECK enum helio_err io_dial_new(struct io_dial **out, struct io_loop
 void io_dial_free(struct io_dial *dial);
 
 struct io_listener;
-typedef void io_accept_fn(void *context, struct io_stream *stream);
+/* The descriptor is the callee's.  caller is good during the call. */
+typedef void io_accept_fn(void *context, const struct io_caller *caller);
 
 /*
- * Listens on every address of the host; without a host on all of this machine's, both families.
- * With port 0 the system chooses one.  On failure *out is NULL and report says why.
+ * Listens on every address of the host; without a host on all of this machine's, both families: a
+ * port that somebody else has on one of them is in use.  With port 0 the system chooses one.  On
+ * failure *out is NULL and report says why.
+ *
+ * One turn of the loop accepts a bounded number, so that a crowd at the door does not keep those
+ * inside waiting.  Without descriptors left it rests for a moment and tries again.
  */
 HELIO_MUST_CHECK enum helio_err io_listener_new(struct io_listener **out, struct io_loop *loop,
                                                 const struct io_place *place, enum io_family family,
                                                 io_accept_fn *fn, void *context,
                                                 struct io_report *report);
+/* The same with sockets that listen already (somebody opened them for us); takes them over. */
+HELIO_MUST_CHECK enum helio_err io_listener_adopt(struct io_listener **out, struct io_loop *loop,
+                                                  const int *fds, size_t n, io_accept_fn *fn,
+                                                  void *context);
 uint16_t io_listener_port(const struct io_listener *listener);
 void io_listener_free(struct io_listener *listener);
 
 /* -------------------------------------------------------------------------------------- line -- */
 
+/*
+ * What a handshake costs, RSA above all, runs on other threads with a lower priority, a few for the
+ * whole process; the loop goes on meanwhile.  Handlers run on the loop's thread, always.
+ */
 struct io_line;
 
 struct io_line_handlers {
@@ -189,11 +241,12 @@ void io_line_free(struct io_line *line);
 /* For questions only (peer, suite, refusal, id). */
 const helio_session *io_line_session(const struct io_line *line);
 const char *io_line_name(const struct io_line *line);
-/* Content bytes each way, and milliseconds since HELIO_EVENT_OPEN. */
+/* Content bytes each way, and milliseconds: since HELIO_EVENT_OPEN, and from the beginning to it. */
 struct io_line_account {
     uint64_t sent;
     uint64_t received;
     uint64_t duration;
+    uint64_t handshake; /* 0 while it was never open */
 };
 struct io_line_account io_line_account(const struct io_line *line);
 
@@ -247,6 +300,10 @@ HELIO_MUST_CHECK enum helio_err io_input_new(struct io_input **out, struct io_lo
                                              void *context);
 void io_input_resume(struct io_input *input);
 void io_input_pause(struct io_input *input);
+/* The same for a pipe or a socket that is the input's alone: it is closed with it. */
+HELIO_MUST_CHECK enum helio_err io_input_adopt(struct io_input **out, struct io_loop *loop, int fd,
+                                               const struct io_input_handlers *handlers,
+                                               void *context);
 /* True when something has come that was not handed on yet. */
 bool io_input_waiting(struct io_input *input);
 void io_input_free(struct io_input *input);
@@ -266,6 +323,13 @@ HELIO_MUST_CHECK enum helio_err io_output_new(struct io_output **out, struct io_
                                               const struct io_output_handlers *handlers,
                                               void *context);
 /*
+ * The same for a pipe or a socket that is the output's alone.  Its end closes a pipe, and shuts the
+ * sending half of a socket.
+ */
+HELIO_MUST_CHECK enum helio_err io_output_adopt(struct io_output **out, struct io_loop *loop,
+                                                int fd, const struct io_output_handlers *handlers,
+                                                void *context);
+/*
  * Writes what the descriptor takes and keeps a copy of the rest.  0, or an errno; then it is over.
  */
 HELIO_MUST_CHECK int io_output_write(struct io_output *output, const uint8_t *data, size_t n);
@@ -274,5 +338,60 @@ bool io_output_blocked(const struct io_output *output);
 /* Writes the rest, closes the descriptor (something harmless takes its place), and calls ended. */
 void io_output_end(struct io_output *output);
 void io_output_free(struct io_output *output);
+
+/* ------------------------------------------------------------------------------------- relay -- */
+
+/*
+ * An open line joined with a pair of descriptors: what comes on one goes out on the other, each
+ * direction ends on its own, and stops its source while its sink is full.  The line's direction is
+ * closed when the input has ended; what the peer sent is confirmed when it has been written and the
+ * output closed.
+ *
+ * The owner of the line hands its events on (DATA, MESSAGE, CLOSED), and its writable, and frees
+ * the relay in or before the line's ended.
+ */
+struct io_relay;
+
+struct io_relay_handlers {
+    /* The input is at its end; false: io_relay_close will be called when our direction may close. */
+    bool (*input_ended)(void *context);
+    /*
+     * Reading (or writing) failed.  True: never mind, it counts as ended, what still comes is
+     * thrown away and confirmed.  False: the relay fails the line, so that the peer hears of it.
+     */
+    bool (*failed)(void *context, bool writing, int error);
+};
+
+/*
+ * Takes both descriptors over, also on failure: pipes, or one socket and its duplicate.  Begins at
+ * once.
+ */
+HELIO_MUST_CHECK enum helio_err io_relay_new(struct io_relay **out, struct io_loop *loop,
+                                             struct io_line *line, int in, int out_fd,
+                                             const struct io_relay_handlers *handlers,
+                                             void *context);
+void io_relay_event(struct io_relay *relay, const helio_event *event);
+void io_relay_writable(struct io_relay *relay);
+void io_relay_close(struct io_relay *relay);
+void io_relay_free(struct io_relay *relay);
+
+/* ------------------------------------------------------------------------------------- child -- */
+
+struct io_child;
+/* signal is 0 when the program ended by itself, with status. */
+typedef void io_child_fn(void *context, int status, int signal);
+
+/*
+ * Starts argv[0] (looked for in PATH) with this environment, in a session of its own, with a pipe
+ * each for its stdin and stdout; stderr is ours.  *in is our end of its stdin, *out of its stdout:
+ * the caller's to close.  HELIO_E_SYSTEM with errno when it cannot be started.
+ */
+HELIO_MUST_CHECK enum helio_err io_child_new(struct io_child **child, struct io_loop *loop,
+                                             const char *const *argv, const char *const *env,
+                                             int *in, int *out, io_child_fn *fn, void *context);
+/* To the whole session of the child's; nothing when it has ended. */
+void io_child_kill(struct io_child *child, int number);
+/* fn is not called any more; a child that still runs is left to itself and reaped. */
+void io_child_free(struct io_child *child);
 
 #endif
