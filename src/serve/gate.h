@@ -32,6 +32,7 @@ enum gate_verdict {
     GATE_EARLY,   /* dropped at random */
     GATE_FULL,    /* no room at all */
     GATE_PENALTY, /* this source has to wait */
+    GATE_SHARE,   /* this source has too many under way */
     GATE_VERDICTS
 };
 

@@ -33,19 +33,22 @@ void metrics_add(struct metrics *metrics, enum metric metric, int64_t n);
 void metrics_dropped(struct metrics *metrics, enum gate_verdict why);
 /* A handshake has ended; milliseconds go into the histogram when it opened a line. */
 void metrics_handshake(struct metrics *metrics, enum gate_outcome outcome, uint64_t milliseconds);
-/* A line that was open has ended. */
+/* A line that was open has ended.  cause: a fixed text, kept as a pointer. */
 void metrics_closed(struct metrics *metrics, const char *cause, uint64_t milliseconds);
 /* Sources under a penalty now; set by the main thread. */
 void metrics_penalized(struct metrics *metrics, size_t sources);
 /* All of it. */
 void metrics_write(struct metrics *metrics, FILE *out);
 
-/* The page http://HOST:PORT/metrics, on a thread of its own (metrics_http.c, libmicrohttpd). */
+/*
+ * The page http://HOST:PORT/metrics (metrics_http.c, libmicrohttpd): loop accepts its connections, a
+ * thread of its own answers them.
+ */
 struct metrics_http;
-struct io_place;
-/* STATUS_DONE, or another exit status, said already. */
+/* STATUS_DONE, or another exit status, said already; where the page is gets said, too. */
 HELIO_MUST_CHECK int metrics_http_new(struct metrics_http **out, struct metrics *metrics,
-                                      const struct io_place *place);
+                                      struct io_loop *loop, const struct io_place *place,
+                                      enum io_family family);
 void metrics_http_free(struct metrics_http *http);
 
 #endif

@@ -17,7 +17,10 @@ struct roll_list;
 HELIO_MUST_CHECK int roll_new(struct roll **out, const struct options *options);
 /* After the last list was let go. */
 void roll_free(struct roll *roll);
-/* Reads it again; one thread at a time.  STATUS_DONE, or another: then all is as it was. */
+/*
+ * Reads it again, and says so; one thread at a time.  STATUS_DONE, or another, said already: then
+ * all is as it was.
+ */
 HELIO_MUST_CHECK int roll_reload(struct roll *roll);
 /* The path that it is read from. */
 const char *roll_path(const struct roll *roll);
@@ -25,8 +28,8 @@ const char *roll_path(const struct roll *roll);
 bool roll_strict(const struct roll *roll);
 
 /* From any thread: the list as it stands now, good until roll_let_go. */
-const struct roll_list *roll_hold(struct roll *roll);
+struct roll_list *roll_hold(struct roll *roll);
 const helio_known *roll_known(const struct roll_list *list);
-void roll_let_go(const struct roll_list *list);
+void roll_let_go(struct roll_list *list);
 
 #endif
