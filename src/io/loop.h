@@ -29,6 +29,8 @@ struct io_stream {
 
 /* A new unconnected stream. */
 HELIO_MUST_CHECK enum helio_err stream_new(struct io_stream **out, struct io_loop *loop);
+/* What to ask getaddrinfo for. */
+struct addrinfo lookup_hints(enum io_family family, int flags);
 /* ADDRESS:PORT or [ADDRESS]:PORT. */
 void address_format(const struct sockaddr *address, char *out, size_t cap);
 /* What to call an error of libuv's. */

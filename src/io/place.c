@@ -78,6 +78,22 @@ void io_place_format(const struct io_place *place, char *out, size_t cap)
              place->port);
 }
 
+struct addrinfo lookup_hints(enum io_family family, int flags)
+{
+    static const int numbers[] = {
+        [IO_FAMILY_ANY] = AF_UNSPEC,
+        [IO_FAMILY_4] = AF_INET,
+        [IO_FAMILY_6] = AF_INET6,
+    };
+
+    return (struct addrinfo){
+        .ai_family = numbers[family],
+        .ai_socktype = SOCK_STREAM,
+        .ai_protocol = IPPROTO_TCP,
+        .ai_flags = flags | AI_NUMERICSERV,
+    };
+}
+
 void address_format(const struct sockaddr *address, char *out, size_t cap)
 {
     struct io_place place = {0};

@@ -91,11 +91,14 @@ static void turn_away(struct talk *talk, struct io_stream *stream)
 
 /* ----------------------------------------------------------------------------------- the one -- */
 
-static void on_accept(void *context, struct io_stream *stream)
+static void on_accept(void *context, const struct io_caller *caller)
 {
     struct talk *talk = context;
+    struct io_stream *stream;
     int status;
 
+    if (io_stream_adopt(&stream, talk->loop, caller))
+        return; /* out of memory: the next one may have better luck */
     if (talk->call.line) {
         turn_away(talk, stream);
         return;
