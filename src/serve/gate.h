@@ -4,8 +4,10 @@
  * What it is.  A handshake costs this machine an RSA signature before it knows who is calling, so
  * their number is bounded: from half of the bound on, connections are dropped at random, the more
  * the fuller it is (random early drop), so that who keeps trying gets in even while somebody floods.
- * And each source (an IPv4 address, an IPv6 /64) collects penalties, seconds during which it is
- * dropped at once, for handshakes that came to nothing; they add up, and decay with time.
+ * And each source (an IPv4 address, an IPv6 /64) collects penalties for handshakes that came to
+ * nothing, seconds that add up and run down with time: at 15 of them it is dropped at once until the
+ * last has run down, at most ten minutes later.  One source may also have no more than half of the
+ * handshakes under way.
  *
  * What it owns: counts, and a table of sources with a bound: when it is full, the one with the least
  * penalty left makes room.
@@ -24,7 +26,7 @@ struct gate;
 
 struct gate_limits {
     unsigned handshakes; /* at most so many at a time, at least 1 */
-    bool penalties;
+    bool penalties; /* false: sources are not told apart (all may come through one proxy) */
 };
 
 enum gate_verdict {
