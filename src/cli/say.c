@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,11 @@
 
 #include "base/text.h"
 
-/* One process has one stderr, so there is one of these. */
+/*
+ * One process has one stderr, so there is one of these.  The lock is for the writing: a message goes
+ * out whole, and by the printer that holds then.
+ */
+static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     bool quiet, verbose, json;
     say_printer *print;
@@ -35,8 +40,10 @@ void say_setup(bool quiet, bool verbose, bool json)
 
 void say_through(say_printer *print, void *context)
 {
+    pthread_mutex_lock(&writing);
     saying.print = print;
     saying.context = context;
+    pthread_mutex_unlock(&writing);
 }
 
 bool say_shows(enum say_level level)
@@ -237,10 +244,12 @@ static void say_message(enum say_level level, const char *event, const struct sa
         fputc('\n', f);
     }
     if (fclose(f) == 0) {
+        pthread_mutex_lock(&writing);
         if (saying.print)
             saying.print(saying.context, line, n);
         else
             write_stderr(line, n);
+        pthread_mutex_unlock(&writing);
     }
     free(line);
 }

@@ -9,7 +9,7 @@
  * With --log json each message is one JSON object on one line: "time" (RFC 3339, UTC), "level",
  * "event", "message" and the fields of the message.
  *
- * Not for more than one thread at a time.
+ * For any thread; but say_setup comes before there is a second one.
  */
 #ifndef HELIO_CLI_SAY_H
 #define HELIO_CLI_SAY_H
@@ -50,7 +50,8 @@ void say_fields(enum say_level level, const char *event, const struct say_field 
 
 /*
  * From now on hands each finished message (harmless, ending with '\n') to print instead of writing
- * it to stderr: for a screen with a line being typed on it.  NULL: stderr again.
+ * it to stderr: for a screen with a line being typed on it.  NULL: stderr again.  print says nothing
+ * itself.
  */
 typedef void say_printer(void *context, const char *text, size_t n);
 void say_through(say_printer *print, void *context);

@@ -106,6 +106,12 @@ static void trust_command(const struct options *options, const char *action, con
              *name == '-' ? " --" : "", say_shell_word(word, sizeof word, name));
 }
 
+static const char *const unknown_reasons[] = {
+    [TRUST_NO_ANSWER] = "known, and nobody answered in time",
+    [TRUST_NO_TERMINAL] = "known, and there is no terminal to ask at",
+    [TRUST_UNASKED] = "on the roll",
+};
+
 static void say_unknown(const struct options *options, const struct trust_case *c,
                         const char *who_text, const char *fingerprint, enum trust_reply reply)
 {
@@ -123,12 +129,10 @@ static void say_unknown(const struct options *options, const struct trust_case *
                (const struct say_field[]){{.key = "fingerprint", .text = fingerprint},
                                           {.key = "command", .text = command},
                                           {.key = NULL}},
-               "%s is not known, and %s: refused\n"
-               "If this is its fingerprint, trust it with: %s %s",
-               who_text,
-               reply == TRUST_NO_ANSWER ? "nobody answered in time"
-                                        : "there is no terminal to ask at",
-               command, fingerprint);
+               "%s is not %s: refused\n"
+               "If this is its fingerprint, trust it with: %s %s%s",
+               who_text, unknown_reasons[reply], command, fingerprint,
+               reply == TRUST_UNASKED ? " (and send SIGHUP)" : "");
 }
 
 static void say_changed(const struct options *options, const struct trust_case *c,

@@ -13,6 +13,7 @@
  *     has changed.
  *  5. Any other key is unknown; --accept-new trusts and remembers it.  It never helps a
  *     changed one.
+ * A server with a list of its own, or an empty one, leaves our own key out of rule 3.
  *
  * An initiator remembers a station as "host:port".  A responder remembers it under the name that
  * it claims when that is free and has no ':' in it; else under its fingerprint.  (With a ':' a
@@ -34,7 +35,7 @@ struct trust_pin {
 /* All that a decision rests on.  Pointers stay the caller's. */
 struct trust_case {
     const helio_known *known;
-    const helio_fingerprint *own; /* our own station's */
+    const helio_fingerprint *own; /* our own station's; NULL: it is a stranger like any other */
     const struct trust_pin *pin;  /* may be NULL */
     bool accept_new;
     helio_role role;        /* ours */
@@ -68,9 +69,10 @@ trust_pin_resolve(const struct options *options, const helio_known *known, struc
 enum trust_reply {
     TRUST_YES,
     TRUST_NO,
-    TRUST_AGAIN,      /* neither: ask again (trust_read_reply only) */
-    TRUST_NO_ANSWER,  /* the time is over (in the loop only) */
-    TRUST_NO_TERMINAL /* nobody to ask */
+    TRUST_AGAIN,       /* neither: ask again (trust_read_reply only) */
+    TRUST_NO_ANSWER,   /* the time is over (in the loop only) */
+    TRUST_NO_TERMINAL, /* nobody to ask */
+    TRUST_UNASKED      /* a server asks nobody: its list says who is served */
 };
 
 /* Whether trust_ask would find a terminal. */
@@ -98,7 +100,7 @@ HELIO_MUST_CHECK enum exit_status trust_remember(const struct options *options,
 
 /*
  * Says, loudly where it must be, why a station is refused.  For TRUST_UNKNOWN reply tells what came
- * of asking: TRUST_NO, TRUST_NO_ANSWER or TRUST_NO_TERMINAL.
+ * of asking: TRUST_NO, TRUST_NO_ANSWER, TRUST_NO_TERMINAL or TRUST_UNASKED.
  */
 void trust_say_refusal(const struct options *options, const struct trust_case *c,
                        const struct trust_decision *d, enum trust_reply reply);

@@ -47,6 +47,11 @@ static struct trust_decision changed(const helio_station *station)
     return (struct trust_decision){.verdict = TRUST_CHANGED, .station = station};
 }
 
+static bool is_own(const struct trust_case *c)
+{
+    return c->own && helio_fingerprint_equal(&c->peer->fingerprint, c->own);
+}
+
 static struct trust_decision decide_pinned(const struct trust_case *c)
 {
     const helio_fingerprint *fp = &c->peer->fingerprint;
@@ -56,7 +61,7 @@ static struct trust_decision decide_pinned(const struct trust_case *c)
         return (struct trust_decision){.verdict = TRUST_WRONG_PEER};
     struct trust_decision d =
         trusted_as(c->pin->by_name || !station ? c->pin->name : station->name);
-    d.own = helio_fingerprint_equal(fp, c->own) != 0;
+    d.own = is_own(c);
     return d;
 }
 
@@ -85,7 +90,7 @@ struct trust_decision trust_decide(const struct trust_case *c)
                                                                   : changed(by_name);
     if (by_key)
         return trusted_as(by_key->name);
-    if (helio_fingerprint_equal(fp, c->own)) {
+    if (is_own(c)) {
         struct trust_decision d = trusted_as("own station");
 
         d.own = true;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/home.h"
+#include "cli/station.h"
 #include "talk/report.h"
 #include "talk/ask.h"
 
@@ -223,21 +224,10 @@ static void fill_config(struct talk *talk)
 {
     const struct options *options = talk->options;
 
-    talk->config = (helio_config){
-        .protocol = options->classic ? HELIO_PROTOCOL_CLASSIC : HELIO_PROTOCOL_HELIO1,
-        .identity = talk->identity,
-        .name = options->name,
-        .service = talk->role == HELIO_INITIATOR && !options->classic ? TALK_SERVICE : NULL,
-        .trace = say_shows(SAY_DETAIL) ? report_trace : NULL,
-        .trace_context = talk,
-        .classic_offset = options->classic_offset,
-        .classic_counter = options->classic_counter,
-    };
-    if (options->suite) {
-        talk->suite = options->suite;
-        talk->config.suites = &talk->suite;
-        talk->config.suite_count = 1;
-    }
+    talk->config = station_config(options, talk->identity);
+    talk->config.service = talk->role == HELIO_INITIATOR && !options->classic ? TALK_SERVICE : NULL;
+    talk->config.trace = say_shows(SAY_DETAIL) ? report_trace : NULL;
+    talk->config.trace_context = talk;
 }
 
 int talk_begin(struct talk *talk, struct options *options, helio_role role)
@@ -293,5 +283,5 @@ void talk_end(struct talk *talk)
 
 uint64_t talk_handshake_ms(const struct options *options)
 {
-    return 1000 * (uint64_t)(options->timeout ? options->timeout : HELIO_HANDSHAKE_SECONDS);
+    return station_handshake_ms(options);
 }

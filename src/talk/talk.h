@@ -72,7 +72,6 @@ struct talk {
     helio_identity *identity;  /* NULL in classic, as known */
     helio_known *known;
     struct trust_pin pin;
-    uint16_t suite;
     helio_config config;
     bool keep;  /* more stations come: standard output stays open */
     bool dying; /* talk_end has begun: nothing is reported any more */

@@ -9,23 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "talk/talk.h"
+#include "cli/station.h"
 #include "talk/ask.h"
+#include "talk/talk.h"
 
 struct caller {
     struct io_place place;
-    char label[IO_HOST_SIZE + 16]; /* HOST:PORT in lower case: the name in known_stations */
+    char label[STATION_PLACE_SIZE]; /* HOST:PORT in lower case: the name in known_stations */
     struct io_dial *dial;
     uint64_t deadline; /* on the loop's clock, for dialling and handshake together */
     int status;
 };
-
-static enum io_family family_of(const struct options *options)
-{
-    if (options->ipv4)
-        return IO_FAMILY_4;
-    return options->ipv6 ? IO_FAMILY_6 : IO_FAMILY_ANY;
-}
 
 static const char *const advice[IO_FAULT_COUNT] = {
     [IO_FAULT_NO_HOST] = "Look at the spelling of the host, and at -4 and -6.",
@@ -83,7 +77,7 @@ static void on_dialled(void *context, struct io_stream *stream, const struct io_
         return;
     }
     /* --timeout is for both; without it each has its own ten seconds. */
-    handshake = talk->options->timeout ? time_left(talk) : talk_handshake_ms(talk->options);
+    handshake = talk->options->timeout ? time_left(talk) : station_handshake_ms(talk->options);
     status = call_begin(talk, stream, caller->label, handshake);
     if (status != STATUS_DONE)
         finish(talk, status);
@@ -93,13 +87,13 @@ static void on_dialled(void *context, struct io_stream *stream, const struct io_
 static int call_once(struct talk *talk)
 {
     struct caller *caller = talk->verb;
-    uint64_t timeout = talk_handshake_ms(talk->options);
+    uint64_t timeout = station_handshake_ms(talk->options);
     enum helio_err err;
 
     caller->status = STATUS_LOCAL;
     caller->deadline = io_loop_now(talk->loop) + timeout;
-    err = io_dial_new(&caller->dial, talk->loop, &caller->place, family_of(talk->options), timeout,
-                      on_dialled, talk);
+    err = io_dial_new(&caller->dial, talk->loop, &caller->place, station_family(talk->options),
+                      timeout, on_dialled, talk);
     if (err) {
         say_error("dial", "cannot look up %s: %s", caller->label, helio_strerror(err));
         return STATUS_LOCAL;

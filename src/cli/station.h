@@ -1,0 +1,37 @@
+/*
+ * station.h: what every verb that has lines needs, whoever calls: the session's config as the
+ * options say it, and where we listen, in words.
+ */
+#ifndef HELIO_CLI_STATION_H
+#define HELIO_CLI_STATION_H
+
+#include "cli/cli.h"
+#include "io/io.h"
+
+/* Room for HOST:PORT, as io_place_format writes it. */
+enum { STATION_PLACE_SIZE = IO_HOST_SIZE + 16 };
+
+/* As -4 and -6 say it. */
+enum io_family station_family(const struct options *options);
+
+/* How long a handshake may take, in milliseconds. */
+uint64_t station_handshake_ms(const struct options *options);
+
+/*
+ * Identity (NULL in classic), name and suites; service and trace are the caller's.  What the config
+ * points to is the options' and the identity's.
+ */
+helio_config station_config(const struct options *options, const helio_identity *identity);
+
+/* Says why there is no listener at place; returns the exit status that it means. */
+int station_not_listening(const struct io_place *place, const struct io_report *report);
+
+/*
+ * The command by which others reach us: "helio connect HOST:PORT --peer FINGERPRINT".  Without a
+ * host in place it names an address of ours.
+ */
+enum { STATION_COMMAND_SIZE = 512 };
+void station_command(const struct options *options, const helio_identity *identity,
+                     const struct io_place *place, char out[STATION_COMMAND_SIZE]);
+
+#endif
