@@ -280,8 +280,3 @@ void talk_end(struct talk *talk)
     helio_known_free(talk->known);
     helio_identity_free(talk->identity);
 }
-
-uint64_t talk_handshake_ms(const struct options *options)
-{
-    return station_handshake_ms(options);
-}

@@ -112,7 +112,4 @@ void call_describe(const struct talk *talk, char *out, size_t cap);
 /* Reads known_stations anew; on failure (said already) the old list stays. */
 int talk_reload_known(struct talk *talk);
 
-/* Milliseconds that a handshake may take. */
-uint64_t talk_handshake_ms(const struct options *options);
-
 #endif

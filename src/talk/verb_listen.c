@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/station.h"
 #include "talk/talk.h"
 
 enum { BUSY_MAX = 4 };
@@ -20,13 +21,6 @@ struct host {
     struct io_line *busy[BUSY_MAX];
     int status;
 };
-
-static enum io_family family_of(const struct options *options)
-{
-    if (options->ipv4)
-        return IO_FAMILY_4;
-    return options->ipv6 ? IO_FAMILY_6 : IO_FAMILY_ANY;
-}
 
 static void finish(struct talk *talk, int status)
 {
@@ -85,7 +79,7 @@ static void turn_away(struct talk *talk, struct io_stream *stream)
     }
     config.trace = NULL;
     if (io_line_new(&host->busy[i], talk->loop, stream, &config, HELIO_RESPONDER,
-                    talk_handshake_ms(talk->options), &busy_handlers, host))
+                    station_handshake_ms(talk->options), &busy_handlers, host))
         host->busy[i] = NULL;
 }
 
@@ -103,7 +97,7 @@ static void on_accept(void *context, const struct io_caller *caller)
         turn_away(talk, stream);
         return;
     }
-    status = call_begin(talk, stream, "", talk_handshake_ms(talk->options));
+    status = call_begin(talk, stream, "", station_handshake_ms(talk->options));
     if (status != STATUS_DONE)
         finish(talk, status);
 }
@@ -153,44 +147,16 @@ static void on_patience(void *context)
 
 /* ----------------------------------------------------------------------------- the beginning -- */
 
-static const char *const advice[IO_FAULT_COUNT] = {
-    [IO_FAULT_NO_HOST] = "Look at the spelling of the host, and at -4 and -6.",
-    [IO_FAULT_IN_USE] = "Another program has it: choose another port.",
-    [IO_FAULT_NOT_HERE] = "HOST is an address of this machine; without it, all of them are taken.",
-    [IO_FAULT_NOT_ALLOWED] = "Ports below 1024 are the superuser's: choose a higher one.",
-};
-
-static void report_not_listening(const char *where, const struct io_report *report)
-{
-    const char *detail = report->detail, *help = advice[report->fault];
-    size_t n = strlen(where);
-
-    /* One address, as it was given: it has been said. */
-    if (strncmp(detail, where, n) == 0 && detail[n] == ' ' && !strchr(detail, ','))
-        detail = "";
-    say_fields(SAY_ERROR, "cannot-listen",
-               (const struct say_field[]){{.key = "address", .text = where},
-                                          {.key = "reason", .text = io_fault_text(report->fault)},
-                                          {.key = NULL}},
-               "cannot listen on %s: %s%s%s%s%s%s", where, io_fault_text(report->fault),
-               *detail ? " (" : "", detail, *detail ? ")" : "", help ? "\n" : "", help ? help : "");
-}
-
-/* What the other side runs.  Without a host of ours to name, an address that others can reach. */
 static void announce(const struct talk *talk)
 {
     const struct host *host = talk->verb;
     struct io_place there = host->place;
-    char text[IO_HOST_SIZE + 16], fingerprint[HELIO_FINGERPRINT_TEXT] = "", command[512];
+    char fingerprint[HELIO_FINGERPRINT_TEXT] = "", command[STATION_COMMAND_SIZE];
 
     there.port = io_listener_port(host->listener);
-    if (!*there.host)
-        io_own_address(family_of(talk->options), there.host);
-    io_place_format(&there, text, sizeof text);
     if (talk->identity)
         helio_fingerprint_format(helio_identity_fingerprint(talk->identity), fingerprint);
-    snprintf(command, sizeof command, "helio connect %s %s%s", text,
-             talk->identity ? "--peer " : "--classic", fingerprint);
+    station_command(talk->options, talk->identity, &there, command);
     say_fields(SAY_NOTE, "listening",
                (const struct say_field[]){{.key = "port", .number = there.port},
                                           {.key = "fingerprint", .text = fingerprint},
@@ -203,26 +169,19 @@ static int start(struct talk *talk)
 {
     struct host *host = talk->verb;
     struct io_report report;
-    char where[IO_HOST_SIZE + 16];
     int status = talk_take_signals(talk);
 
     if (status != STATUS_DONE)
         return status;
-    if (io_listener_new(&host->listener, talk->loop, &host->place, family_of(talk->options),
-                        on_accept, talk, &report)) {
-        if (*host->place.host)
-            io_place_format(&host->place, where, sizeof where);
-        else
-            snprintf(where, sizeof where, "port %u", host->place.port);
-        report_not_listening(where, &report);
-        return report.fault == IO_FAULT_NO_HOST ? STATUS_NO_CONNECTION : STATUS_LOCAL;
-    }
+    if (io_listener_new(&host->listener, talk->loop, &host->place, station_family(talk->options),
+                        on_accept, talk, &report))
+        return station_not_listening(&host->place, &report);
     if (talk->options->timeout && !talk->keep) {
         enum helio_err err = io_timer_new(&host->patience, talk->loop, on_patience, talk);
 
         if (err)
             return (int)exit_status_of(err);
-        io_timer_set(host->patience, talk_handshake_ms(talk->options));
+        io_timer_set(host->patience, station_handshake_ms(talk->options));
     }
     announce(talk);
     io_loop_run(talk->loop);
