@@ -55,6 +55,11 @@ HELIO_MUST_CHECK enum helio_err io_thread_new(struct io_thread **out, io_fn *fn,
 void io_thread_join(struct io_thread *thread);
 /* How many processors this process may use, at least 1. */
 unsigned io_processors(void);
+/*
+ * Lets this process have as many descriptors as it may, and says how many that is.  Children get
+ * the limit that was found (io_child_new).  Before other threads begin.
+ */
+unsigned long io_raise_file_limit(void);
 
 struct io_timer;
 

@@ -8,18 +8,86 @@
 
 #include "base/wipe.h"
 
+/* ------------------------------------------------------------------------------------- posts -- */
+
+struct post {
+    struct post *next;
+    io_fn *fn;
+    void *context;
+};
+
+/* True when there was something.  What is posted meanwhile stays for the next time. */
+static bool run_posts(struct io_loop *loop)
+{
+    struct post *post;
+    bool any;
+
+    uv_mutex_lock(&loop->lock);
+    post = loop->posts;
+    loop->posts = NULL;
+    loop->last_post = &loop->posts;
+    uv_mutex_unlock(&loop->lock);
+    any = post != NULL;
+    while (post) {
+        struct post *next = post->next;
+
+        post->fn(post->context);
+        free(post);
+        post = next;
+    }
+    return any;
+}
+
+static void on_posted(uv_async_t *async)
+{
+    run_posts(async->data);
+}
+
+enum helio_err io_loop_post(struct io_loop *loop, io_fn *fn, void *context)
+{
+    struct post *post = malloc(sizeof *post);
+
+    if (!post)
+        return HELIO_E_MEMORY;
+    *post = (struct post){.fn = fn, .context = context};
+    uv_mutex_lock(&loop->lock);
+    *loop->last_post = post;
+    loop->last_post = &post->next;
+    uv_mutex_unlock(&loop->lock);
+    uv_async_send(&loop->posted);
+    return HELIO_OK;
+}
+
+void io_loop_hold(struct io_loop *loop)
+{
+    uv_ref((uv_handle_t *)&loop->posted);
+}
+
+/* -------------------------------------------------------------------------------------- loop -- */
+
 enum helio_err io_loop_new(struct io_loop **out)
 {
     struct io_loop *loop = calloc(1, sizeof *loop);
 
     if (!loop)
         return HELIO_E_MEMORY;
-    if (uv_loop_init(&loop->uv)) {
-        free(loop);
-        return HELIO_E_SYSTEM;
+    bool locked = uv_mutex_init(&loop->lock) == 0;
+    bool begun = locked && uv_loop_init(&loop->uv) == 0;
+
+    if (begun && uv_async_init(&loop->uv, &loop->posted, on_posted) == 0) {
+        loop->posted.data = loop;
+        loop->last_post = &loop->posts;
+        /* Whoever runs a loop for its lines only is done when they are. */
+        uv_unref((uv_handle_t *)&loop->posted);
+        *out = loop;
+        return HELIO_OK;
     }
-    *out = loop;
-    return HELIO_OK;
+    if (begun)
+        uv_loop_close(&loop->uv);
+    if (locked)
+        uv_mutex_destroy(&loop->lock);
+    free(loop);
+    return HELIO_E_SYSTEM;
 }
 
 void io_loop_run(struct io_loop *loop)
@@ -52,14 +120,19 @@ void io_loop_free(struct io_loop *loop)
 {
     if (!loop)
         return;
-    while (loop->resolving == 0 && uv_loop_alive(&loop->uv))
-        uv_run(&loop->uv, UV_RUN_ONCE); /* what was freed is still being closed */
+    uv_close((uv_handle_t *)&loop->posted, NULL);
+    run_posts(loop);
+    do {
+        while (loop->resolving == 0 && uv_loop_alive(&loop->uv))
+            uv_run(&loop->uv, UV_RUN_ONCE); /* what was freed is still being closed */
+    } while (run_posts(loop));
     if (loop->resolving > 0) {
         /* A thread still writes to a request that hangs on this loop: both are left to the exit. */
         on_exit(leave_without_threads, NULL);
         return;
     }
     uv_loop_close(&loop->uv);
+    uv_mutex_destroy(&loop->lock);
     wipe(loop->read_buffer, sizeof loop->read_buffer);
     free(loop);
 }
@@ -67,6 +140,50 @@ void io_loop_free(struct io_loop *loop)
 void free_handle(uv_handle_t *handle)
 {
     free(handle);
+}
+
+/* ----------------------------------------------------------------------------------- threads -- */
+
+struct io_thread {
+    uv_thread_t uv;
+    io_fn *fn;
+    void *context;
+};
+
+static void on_thread(void *argument)
+{
+    struct io_thread *thread = argument;
+
+    thread->fn(thread->context);
+}
+
+enum helio_err io_thread_new(struct io_thread **out, io_fn *fn, void *context)
+{
+    struct io_thread *thread = calloc(1, sizeof *thread);
+
+    if (!thread)
+        return HELIO_E_MEMORY;
+    thread->fn = fn;
+    thread->context = context;
+    if (uv_thread_create(&thread->uv, on_thread, thread)) {
+        free(thread);
+        return HELIO_E_SYSTEM;
+    }
+    *out = thread;
+    return HELIO_OK;
+}
+
+void io_thread_join(struct io_thread *thread)
+{
+    if (!thread)
+        return;
+    uv_thread_join(&thread->uv);
+    free(thread);
+}
+
+unsigned io_processors(void)
+{
+    return uv_available_parallelism();
 }
 
 /* ------------------------------------------------------------------------------------- timer -- */

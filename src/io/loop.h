@@ -7,6 +7,7 @@
 #ifndef HELIO_IO_LOOP_H
 #define HELIO_IO_LOOP_H
 
+#include <sys/resource.h>
 #include <uv.h>
 
 #include "io/io.h"
@@ -15,6 +16,9 @@ enum { LOOP_READ_SIZE = 256 * 1024 };
 
 struct io_loop {
     uv_loop_t uv;
+    uv_async_t posted;
+    uv_mutex_t lock; /* for the posts, which come from any thread */
+    struct post *posts, **last_post;
     unsigned resolving; /* name look-ups that still run in a thread and cannot be called off */
     uint8_t read_buffer[LOOP_READ_SIZE];
 };
@@ -37,6 +41,9 @@ void address_format(const struct sockaddr *address, char *out, size_t cap);
 enum io_fault fault_of(int uv_error);
 /* Adds "WHERE what" to the report's detail and keeps the most telling fault. */
 void report_add(struct io_report *report, const char *where, enum io_fault fault);
+
+/* What io_raise_file_limit found, for children; NULL when it did not change anything. */
+const struct rlimit *original_file_limit(void);
 
 /* Frees data after uv_close; for handles that stand first in their struct. */
 void free_handle(uv_handle_t *handle);
