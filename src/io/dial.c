@@ -1,19 +1,25 @@
 /*
- * dial.c: from HOST:PORT to a connection.
+ * dial.c: from HOST:PORT, or a Unix socket's path, to a connection.
  *
  * A dial owns its look-up and every attempt that is under way.  An attempt's stream points back to
  * the dial (owner) until it wins or is closed; a look-up that cannot be called off any more
  * outlives the dial and finds its owner gone.
+ *
+ * A Unix socket answers at once, or says that its queue is full, and then only asking again helps.
  */
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "io/loop.h"
 
-enum { ADDRESS_MAX = 16, HEAD_START_MS = 250 };
+enum { ADDRESS_MAX = 16, HEAD_START_MS = 250, ASK_AGAIN_MS = 20 };
 
 struct lookup {
     uv_getaddrinfo_t request;
@@ -28,6 +34,7 @@ struct io_dial {
     struct io_loop *loop;
     struct lookup *lookup;
     struct addrinfo *addresses;
+    char path[IO_HOST_SIZE];                 /* a Unix socket's, or "" */
     const struct addrinfo *next;             /* the one to try next */
     struct io_stream *attempts[ADDRESS_MAX]; /* NULL when it is over */
     size_t started;
@@ -83,6 +90,8 @@ static void on_deadline(uv_timer_t *timer)
     for (size_t i = 0; i < dial->started; i++)
         if (dial->attempts[i])
             report_add(&dial->report, dial->attempts[i]->name, IO_FAULT_TIMED_OUT);
+    if (*dial->path)
+        report_add(&dial->report, dial->path, IO_FAULT_TIMED_OUT);
     /* Whatever the others said, what ended this was the clock. */
     dial->report.fault = IO_FAULT_TIMED_OUT;
     give_up(dial);
@@ -197,18 +206,67 @@ static enum helio_err start_lookup(struct io_dial *dial, const struct io_place *
     return HELIO_OK;
 }
 
+/* A connected descriptor, or an error of libuv's. */
+static int connect_local(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd, error = 0;
+
+    if (strlen(path) >= sizeof address.sun_path)
+        return UV_ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return uv_translate_sys_error(errno);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address)) {
+        error = uv_translate_sys_error(errno);
+        close(fd);
+    }
+    return error ? error : fd;
+}
+
+static void on_local(uv_timer_t *timer)
+{
+    struct io_dial *dial = timer->data;
+    struct io_caller caller = {.fd = connect_local(dial->path)};
+    struct io_stream *stream = NULL;
+    enum io_fault fault = IO_FAULT_NONE;
+
+    if (caller.fd == UV_EAGAIN) {
+        uv_timer_start(&dial->stagger, on_local, ASK_AGAIN_MS, 0);
+        return;
+    }
+    snprintf(caller.name, sizeof caller.name, "%.*s", IO_NAME_SIZE - 1, dial->path);
+    if (caller.fd == UV_ENOENT)
+        fault = IO_FAULT_NO_SOCKET;
+    else if (caller.fd < 0)
+        fault = fault_of(caller.fd);
+    else if (io_stream_adopt(&stream, dial->loop, &caller))
+        fault = IO_FAULT_SYSTEM;
+    if (fault) {
+        report_add(&dial->report, dial->path, fault);
+        give_up(dial);
+        return;
+    }
+    finish(dial);
+    dial->fn(dial->context, stream, &dial->report);
+}
+
 enum helio_err io_dial_new(struct io_dial **out, struct io_loop *loop, const struct io_place *place,
                            enum io_family family, uint64_t timeout, io_dial_fn *fn, void *context)
 {
     struct io_dial *dial = calloc(1, sizeof *dial);
-    enum helio_err err;
+    enum helio_err err = HELIO_OK;
 
     if (!dial)
         return HELIO_E_MEMORY;
     dial->loop = loop;
     dial->fn = fn;
     dial->context = context;
-    err = start_lookup(dial, place, family);
+    if (place->local)
+        memcpy(dial->path, place->host, sizeof dial->path);
+    else
+        err = start_lookup(dial, place, family);
     if (err) {
         free(dial);
         return err;
@@ -219,6 +277,8 @@ enum helio_err io_dial_new(struct io_dial **out, struct io_loop *loop, const str
     dial->deadline.data = dial->stagger.data = dial;
     uv_update_time(&loop->uv);
     uv_timer_start(&dial->deadline, on_deadline, timeout, 0);
+    if (place->local)
+        uv_timer_start(&dial->stagger, on_local, 0, 0);
     *out = dial;
     return HELIO_OK;
 }

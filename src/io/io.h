@@ -124,12 +124,13 @@ void io_own_address(enum io_family family, char out[IO_HOST_SIZE]);
 enum io_fault {
     IO_FAULT_NONE,
     IO_FAULT_NO_HOST,     /* the name means nothing, or nothing in the family asked for */
+    IO_FAULT_NO_SOCKET,   /* nothing has the path of the Unix socket */
     IO_FAULT_REFUSED,     /* nobody listens there */
     IO_FAULT_TIMED_OUT,   /* no answer */
     IO_FAULT_UNREACHABLE, /* no way there */
     IO_FAULT_IN_USE,      /* listen: the port is taken */
     IO_FAULT_NOT_HERE,    /* listen: the address is not this machine's */
-    IO_FAULT_NOT_ALLOWED, /* listen: a port of the superuser's */
+    IO_FAULT_NOT_ALLOWED, /* listen: a port of the superuser's; a Unix socket of somebody else's */
     IO_FAULT_SYSTEM,      /* something local: memory, descriptors */
     IO_FAULT_COUNT
 };

@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "io/loop.h"
 
@@ -70,10 +71,31 @@ const char *io_place_parse(struct io_place *out, const char *text, bool need_hos
     return parse_port(&out->port, colon ? colon + 1 : text, !need_host);
 }
 
+const char *io_place_parse_target(struct io_place *out, const char *text)
+{
+    static const char scheme[] = "unix:";
+    bool named = strncmp(text, scheme, sizeof scheme - 1) == 0;
+
+    if (!named && *text != '/')
+        return io_place_parse(out, text, true);
+    *out = (struct io_place){.local = true};
+    if (named)
+        text += sizeof scheme - 1;
+    if (!*text)
+        return "the socket's path is missing";
+    if (strlen(text) >= sizeof((struct sockaddr_un *)0)->sun_path)
+        return "the socket's path is too long";
+    return copy_host(out, text, strlen(text));
+}
+
 void io_place_format(const struct io_place *place, char *out, size_t cap)
 {
     bool brackets = strchr(place->host, ':') != NULL;
 
+    if (place->local) {
+        snprintf(out, cap, "%s", place->host);
+        return;
+    }
     snprintf(out, cap, "%s%s%s:%u", brackets ? "[" : "", place->host, brackets ? "]" : "",
              place->port);
 }
@@ -155,6 +177,7 @@ void io_own_address(enum io_family family, char out[IO_HOST_SIZE])
 static const char *const fault_texts[IO_FAULT_COUNT] = {
     [IO_FAULT_NONE] = "no error",
     [IO_FAULT_NO_HOST] = "no such host",
+    [IO_FAULT_NO_SOCKET] = "no such socket",
     [IO_FAULT_REFUSED] = "connection refused",
     [IO_FAULT_TIMED_OUT] = "timed out",
     [IO_FAULT_UNREACHABLE] = "unreachable",
