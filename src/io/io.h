@@ -306,7 +306,7 @@ HELIO_MUST_CHECK enum helio_err io_input_new(struct io_input **out, struct io_lo
                                              void *context);
 void io_input_resume(struct io_input *input);
 void io_input_pause(struct io_input *input);
-/* The same for a pipe or a socket that is the input's alone: it is closed with it. */
+/* The same for a pipe or a socket that is taken over, also on failure, and closed with the input. */
 HELIO_MUST_CHECK enum helio_err io_input_adopt(struct io_input **out, struct io_loop *loop, int fd,
                                                const struct io_input_handlers *handlers,
                                                void *context);
@@ -329,8 +329,9 @@ HELIO_MUST_CHECK enum helio_err io_output_new(struct io_output **out, struct io_
                                               const struct io_output_handlers *handlers,
                                               void *context);
 /*
- * The same for a pipe or a socket that is the output's alone.  Its end closes a pipe, and shuts the
- * sending half of a socket.
+ * The same for a pipe or a socket that is taken over, also on failure.  Its end closes a pipe, and
+ * shuts the sending half of a socket.  Freed before its end it resets a TCP connection, so that the
+ * other side does not take what it has for all.
  */
 HELIO_MUST_CHECK enum helio_err io_output_adopt(struct io_output **out, struct io_loop *loop,
                                                 int fd, const struct io_output_handlers *handlers,
@@ -358,12 +359,15 @@ void io_output_free(struct io_output *output);
  */
 struct io_relay;
 
+/* None of them frees the relay; io_relay_new may call them, too. */
 struct io_relay_handlers {
     /* The input is at its end; false: io_relay_close will be called when our direction may close. */
     bool (*input_ended)(void *context);
     /*
      * Reading (or writing) failed.  True: never mind, it counts as ended, what still comes is
      * thrown away and confirmed.  False: the relay fails the line, so that the peer hears of it.
+     * Writing to a socket says EPIPE when the other side had closed before; any other error may
+     * have taken from the input what that side still had to say.
      */
     bool (*failed)(void *context, bool writing, int error);
 };
@@ -378,6 +382,7 @@ HELIO_MUST_CHECK enum helio_err io_relay_new(struct io_relay **out, struct io_lo
                                              void *context);
 void io_relay_event(struct io_relay *relay, const helio_event *event);
 void io_relay_writable(struct io_relay *relay);
+/* Our direction may close: now, or when the input has ended; input_ended is not asked any more. */
 void io_relay_close(struct io_relay *relay);
 void io_relay_free(struct io_relay *relay);
 

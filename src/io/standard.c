@@ -1,11 +1,12 @@
 /*
- * standard.c: reading and writing descriptors of any kind without waiting in them.
+ * standard.c: descriptors of any kind, and reading from them without waiting in them.
  *
  * What a descriptor is decides how it is used:
  *   pipe, terminal  opened anew through /proc/self/fd, so that O_NONBLOCK is on a description of our
  *                   own; where that fails it is set on the shared one, and taken off at the end
  *   socket          left as it is: MSG_DONTWAIT with each call does the same
  *   the rest        files, /dev/null: cannot be waited for, so used directly, and always ready
+ *   adopted         a pipe or socket of our own: gets O_NONBLOCK, and is closed with its source
  *
  * A closed reader (EPIPE) and a full disk (ENOSPC) come back as errno; SIGPIPE is ignored (loop.c).
  */
@@ -18,32 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buffer.h"
 #include "base/wipe.h"
-#include "io/loop.h"
+#include "io/source.h"
 
-enum {
-    BURST = 16,                     /* reads in one turn of the loop, so that others get theirs */
-    OUTPUT_MAX = 4 * LOOP_READ_SIZE /* more than the line hands out after it was paused */
-};
+enum { BURST = 16 }; /* reads in one turn of the loop, so that others get theirs */
 
 /* ------------------------------------------------------------------------------- descriptors -- */
-
-/*
- * One handle for both kinds of readiness: uv_poll tells of descriptors that can be waited for,
- * uv_idle turns once per turn of the loop for those that are always ready.
- */
-struct source {
-    union {
-        uv_poll_t poll;
-        uv_idle_t idle;
-    } uv;         /* first: it is freed with its struct when closed */
-    int fd;       /* what is read or written */
-    int original; /* what we were given */
-    bool socket;
-    bool pollable;
-    bool waiting;
-};
 
 /* Shared descriptions on which we had to set O_NONBLOCK: 0 to 2 at most. */
 static struct {
@@ -106,8 +87,10 @@ static void choose_descriptor(struct source *source, int access)
         source->fd = own;
 }
 
-static void begin_source(struct source *source, struct io_loop *loop)
+void source_begin(struct source *source, struct io_loop *loop, int fd, int access)
 {
+    source->original = fd;
+    choose_descriptor(source, access);
     int flags = fcntl(source->fd, F_GETFL);
 
     if (source->pollable && uv_poll_init(&loop->uv, &source->uv.poll, source->fd) == 0) {
@@ -122,33 +105,70 @@ static void begin_source(struct source *source, struct io_loop *loop)
     uv_idle_init(&loop->uv, &source->uv.idle);
 }
 
-static void stop_waiting(struct source *source)
+enum helio_err source_adopt(struct source *source, struct io_loop *loop, int fd)
+{
+    struct stat status;
+
+    source->fd = source->original = fd;
+    source->adopted = true;
+    source->pollable = true;
+    source->socket = fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+    /* libuv sets O_NONBLOCK. */
+    if (uv_poll_init(&loop->uv, &source->uv.poll, fd) == 0)
+        return HELIO_OK;
+    close(fd);
+    return HELIO_E_SYSTEM;
+}
+
+void source_stop_waiting(struct source *source)
 {
     source->waiting = false;
+    if (source->closing)
+        return;
     if (source->pollable)
         uv_poll_stop(&source->uv.poll);
     else
         uv_idle_stop(&source->uv.idle);
 }
 
-/* Leaves the original open, with the flags that it had. */
-static void close_own(struct source *source)
+/* One that is not ours stays open, with the flags that it had. */
+static void close_descriptor(struct source *source)
 {
-    if (source->fd != source->original)
+    if (source->adopted || source->fd != source->original)
         close(source->fd);
     else
         restore_flags(source->fd);
-    source->fd = source->original;
+    source->fd = -1;
 }
 
-static void end_source(struct source *source)
+static void on_source_closed(uv_handle_t *handle)
 {
-    stop_waiting(source);
-    uv_close((uv_handle_t *)&source->uv, free_handle);
-    close_own(source);
+    struct source *source = (struct source *)handle;
+
+    source->closed = true;
+    if (source->released)
+        free(source);
 }
 
-static bool not_now(int error)
+void source_close(struct source *source)
+{
+    if (source->closing)
+        return;
+    source_stop_waiting(source);
+    source->closing = true;
+    uv_close((uv_handle_t *)&source->uv, on_source_closed);
+    close_descriptor(source);
+}
+
+void source_release(struct source *source)
+{
+    source_close(source);
+    source->released = true;
+    if (source->closed)
+        free(source);
+}
+
+bool source_not_now(int error)
 {
     return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
@@ -192,7 +212,7 @@ static void wait_for_input(struct io_input *input, bool wait)
     if (wait == source->waiting)
         return;
     if (!wait) {
-        stop_waiting(source);
+        source_stop_waiting(source);
         return;
     }
     source->waiting = true;
@@ -222,7 +242,7 @@ static bool read_and_hand_on(struct io_input *input)
     if (input->held == 0) {
         ssize_t n = read_once(input);
 
-        if (n < 0 && not_now(errno))
+        if (n < 0 && source_not_now(errno))
             return false;
         if (n <= 0) {
             end_input(input, n < 0 ? errno : 0);
@@ -241,7 +261,7 @@ static bool read_and_hand_on(struct io_input *input)
 static void release_input(struct io_input *input)
 {
     wipe(input->bytes, sizeof input->bytes);
-    end_source(&input->source);
+    source_release(&input->source);
 }
 
 static void read_some(struct io_input *input)
@@ -257,20 +277,44 @@ static void read_some(struct io_input *input)
         wait_for_input(input, input->wanted && !input->ended);
 }
 
-enum helio_err io_input_new(struct io_input **out, struct io_loop *loop, int fd,
-                            const struct io_input_handlers *handlers, void *context)
+static struct io_input *input_new(const struct io_input_handlers *handlers, void *context)
 {
     struct io_input *input = calloc(1, sizeof *input);
 
+    if (input) {
+        input->handlers = handlers;
+        input->context = context;
+    }
+    return input;
+}
+
+enum helio_err io_input_new(struct io_input **out, struct io_loop *loop, int fd,
+                            const struct io_input_handlers *handlers, void *context)
+{
+    struct io_input *input = input_new(handlers, context);
+
     if (!input)
         return HELIO_E_MEMORY;
-    input->handlers = handlers;
-    input->context = context;
-    input->source.original = fd;
-    choose_descriptor(&input->source, O_RDONLY);
-    begin_source(&input->source, loop);
+    source_begin(&input->source, loop, fd, O_RDONLY);
     *out = input;
     return HELIO_OK;
+}
+
+enum helio_err io_input_adopt(struct io_input **out, struct io_loop *loop, int fd,
+                              const struct io_input_handlers *handlers, void *context)
+{
+    struct io_input *input = input_new(handlers, context);
+    enum helio_err err = HELIO_E_MEMORY;
+
+    if (input)
+        err = source_adopt(&input->source, loop, fd);
+    else
+        close(fd);
+    if (err)
+        free(input);
+    else
+        *out = input;
+    return err;
 }
 
 void io_input_resume(struct io_input *input)
@@ -311,161 +355,4 @@ void io_input_free(struct io_input *input)
     input->freed = true;
     if (!input->turning)
         release_input(input);
-}
-
-/* ------------------------------------------------------------------------------------ output -- */
-
-struct io_output {
-    struct source source; /* first */
-    const struct io_output_handlers *handlers;
-    void *context;
-    struct buffer rest;
-    int error; /* the first; nothing is written after it */
-    bool ending;
-    bool closed;
-};
-
-static ssize_t write_once(const struct io_output *output, const uint8_t *data, size_t n)
-{
-    if (output->source.socket)
-        return send(output->source.fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return write(output->source.fd, data, n);
-}
-
-/* Writes what goes now; returns how much, and latches an error that is one. */
-static size_t write_now(struct io_output *output, const uint8_t *data, size_t n)
-{
-    size_t done = 0;
-
-    while (done < n) {
-        ssize_t k = write_once(output, data + done, n - done);
-
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0 && !not_now(errno))
-            output->error = errno;
-        if (k <= 0)
-            break;
-        done += (size_t)k;
-    }
-    return done;
-}
-
-/* The errors of a close count: some file systems tell only then that the disk was full. */
-static int close_original(struct io_output *output)
-{
-    int fd = output->source.original;
-    int last, null;
-
-    last = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (last >= 0 && null >= 0 && dup2(null, fd) < 0)
-        output->error = output->error ? output->error : errno;
-    if (null >= 0)
-        close(null);
-    if (last >= 0 && close(last) != 0 && errno != EINTR && !output->error)
-        output->error = errno;
-    return output->error;
-}
-
-static void finish_output(struct io_output *output)
-{
-    if (output->closed)
-        return;
-    output->closed = true;
-    stop_waiting(&output->source);
-    close_own(&output->source);
-    close_original(output);
-    output->handlers->ended(output->context, output->error);
-}
-
-static void on_output_ready(uv_poll_t *poll, int status, int events);
-
-static void wait_for_output(struct io_output *output)
-{
-    if (output->source.waiting)
-        return;
-    output->source.waiting = true;
-    uv_poll_start(&output->source.uv.poll, UV_WRITABLE, on_output_ready);
-}
-
-static void on_output_ready(uv_poll_t *poll, int status, int events)
-{
-    struct io_output *output = (struct io_output *)poll;
-
-    (void)events;
-    if (status)
-        output->source.waiting = false;
-    buffer_consume(&output->rest,
-                   write_now(output, buffer_front(&output->rest), buffer_size(&output->rest)));
-    if (buffer_size(&output->rest) > 0 && !output->error) {
-        wait_for_output(output);
-        return;
-    }
-    stop_waiting(&output->source);
-    buffer_clear(&output->rest);
-    if (output->ending)
-        finish_output(output);
-    else if (output->error)
-        output->handlers->failed(output->context, output->error);
-    else
-        output->handlers->drained(output->context);
-}
-
-enum helio_err io_output_new(struct io_output **out, struct io_loop *loop, int fd,
-                             const struct io_output_handlers *handlers, void *context)
-{
-    struct io_output *output = calloc(1, sizeof *output);
-
-    if (!output)
-        return HELIO_E_MEMORY;
-    output->handlers = handlers;
-    output->context = context;
-    buffer_init(&output->rest, OUTPUT_MAX);
-    output->source.original = fd;
-    choose_descriptor(&output->source, O_WRONLY);
-    begin_source(&output->source, loop);
-    *out = output;
-    return HELIO_OK;
-}
-
-int io_output_write(struct io_output *output, const uint8_t *data, size_t n)
-{
-    size_t done = 0;
-
-    if (output->error || n == 0)
-        return output->error;
-    if (buffer_size(&output->rest) == 0)
-        done = write_now(output, data, n);
-    if (!output->error && done < n) {
-        /* Only what can be waited for takes less than all without an error. */
-        if (!output->source.pollable || buffer_append(&output->rest, data + done, n - done))
-            output->error = ENOMEM;
-        else
-            wait_for_output(output);
-    }
-    return output->error;
-}
-
-bool io_output_blocked(const struct io_output *output)
-{
-    return !output->error && buffer_size(&output->rest) > 0;
-}
-
-void io_output_end(struct io_output *output)
-{
-    output->ending = true;
-    if (!io_output_blocked(output))
-        finish_output(output);
-}
-
-void io_output_free(struct io_output *output)
-{
-    if (!output)
-        return;
-    buffer_clear(&output->rest);
-    if (output->closed)
-        uv_close((uv_handle_t *)&output->source.uv, free_handle);
-    else
-        end_source(&output->source);
 }
