@@ -212,7 +212,8 @@ void io_listener_free(struct io_listener *listener);
 
 /*
  * What a handshake costs, RSA above all, runs on other threads with a lower priority, a few for the
- * whole process; the loop goes on meanwhile.  Handlers run on the loop's thread, always.
+ * whole process; the loop goes on meanwhile.  Handlers run on the loop's thread, always; random and
+ * trace of the session's config run where the session does, so that they must suit any thread.
  */
 struct io_line;
 
@@ -244,7 +245,10 @@ HELIO_MUST_CHECK enum helio_err io_line_new(struct io_line **out, struct io_loop
 /* Only in or after ended. */
 void io_line_free(struct io_line *line);
 
-/* For questions only (peer, suite, refusal, id). */
+/*
+ * For questions only (peer, suite, refusal, id), in an event or after ended; the peer whenever
+ * HELIO_EVENT_PEER has come.  Between the events of a handshake another thread may have it.
+ */
 const helio_session *io_line_session(const struct io_line *line);
 const char *io_line_name(const struct io_line *line);
 /* Content bytes each way, and milliseconds: since HELIO_EVENT_OPEN, and from the beginning to it. */

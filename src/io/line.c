@@ -5,6 +5,12 @@
  * io_line_send -> session's queue -> socket.  What the socket does not take at once waits in out,
  * which is memory only as long, so that an idle line holds none.
  *
+ * Until the line is open a byte goes another way: what RSA may follow is done by another thread
+ * (work.h), and while the session is there (busy) the socket is not read, and nobody here touches
+ * the session.  What is asked for meanwhile is kept as a wish and done when the session is back.  All
+ * bytes of a handshake go that way, whether a frame ends in them or not: which frames cost RSA is
+ * the session's to know.
+ *
  * The phases go one way.  HANDSHAKE and OPEN are the session's.  LINGER begins when the session has
  * failed or is done: what is queued still goes out (the last alert, the last close), then our half
  * of the TCP connection is shut down, and what the peer still sends is read and thrown away until
@@ -15,24 +21,34 @@
  * Invariants:
  *  - writing: out[0..) belongs to libuv until on_written;
  *  - cannot_send: nothing is written any more, but what the peer said before it left is still read;
- *  - in LINGER and GONE no event is handed out, and result never becomes HELIO_OK again.
+ *  - in LINGER and GONE no event is handed out, and result never becomes HELIO_OK again;
+ *  - busy only in HANDSHAKE and GONE; a line that is busy has not ended, however GONE it is.
  */
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "io/loop.h"
+#include "io/work.h"
 
 enum { LINGER_MS = 2000, SHORT_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
 
 enum phase { HANDSHAKE, OPEN, LINGER, GONE };
 
+/* What was asked for while the line was busy; zero: nothing. */
+struct wishes {
+    enum helio_err failure; /* the first */
+    helio_refusal refusal;
+    bool trust;
+    bool wait;
+    bool hang_up;
+};
+
 struct io_line {
     struct io_loop *loop;
     struct io_stream *stream;
     uv_timer_t timer; /* the handshake's deadline, then LINGER's */
-    unsigned handles; /* stream and timer, as far as they are not closed */
+    unsigned handles; /* stream and timer, as far as they are not closed; and a work */
     helio_session *session;
     helio_role role;
     bool classic;
@@ -52,15 +68,27 @@ struct io_line {
     bool wants_confirm; /* io_line_confirm did */
     bool starved;       /* io_line_send found the queue full */
     bool paused;
-    bool delivering; /* deliver is running: events are handed out in order, not nested */
+    bool delivering;   /* deliver is running: events are handed out in order, not nested */
+    struct work *work; /* bytes of the handshake that the session has not taken; or NULL */
+    bool busy;         /* work is under way and has the session */
+    bool wants_trust;  /* the user's yes costs RSA, too: for the next work */
+    struct wishes wishes;
     uint64_t sent;
     uint64_t received;
+    uint64_t began_at;
     uint64_t opened_at;
     uint64_t ended_at;
     char name[IO_NAME_SIZE];
 };
 
 /* ------------------------------------------------------------------------------- the way out -- */
+
+/* One of those that held the line has let go. */
+static void release(struct io_line *line)
+{
+    if (--line->handles == 0)
+        line->handlers->ended(line->context, line, line->result);
+}
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -70,8 +98,7 @@ static void on_closed(uv_handle_t *handle)
         free(line->stream);
         line->stream = NULL;
     }
-    if (--line->handles == 0)
-        line->handlers->ended(line->context, line, line->result);
+    release(line);
 }
 
 static void disappear(struct io_line *line)
@@ -96,12 +123,24 @@ static bool peer_lags(const struct io_line *line)
 
 static void advance(struct io_line *line);
 
+/* A work that waits for its turn is not waited for. */
+static void fail_session(struct io_line *line, enum helio_err why)
+{
+    if (!line->busy) {
+        helio_session_fail(line->session, why);
+        return;
+    }
+    if (!line->wishes.failure)
+        line->wishes.failure = why;
+    work_cancel(line->work);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct io_line *line = timer->data;
 
     if (line->phase < LINGER) {
-        helio_session_fail(line->session, HELIO_E_TIMEOUT);
+        fail_session(line, HELIO_E_TIMEOUT);
         advance(line);
     } else if (line->result == HELIO_OK && peer_lags(line)) {
         /* All went well and the peer is slow: what is on its way should arrive. */
@@ -215,8 +254,7 @@ static void start_linger(struct io_line *line, enum helio_err result)
     bool briefly = line->classic || result == HELIO_E_TIMEOUT;
 
     set_timer(line, briefly ? SHORT_LINGER_MS : LINGER_MS);
-    if (!line->heard_end)
-        start_reading(line);
+    start_reading(line);
 }
 
 /* All is written: says so to the peer, and leaves when the peer has left. */
@@ -239,7 +277,7 @@ static void finish_linger(struct io_line *line)
 /* After anything that may have changed the session: moves bytes out, and the phase on. */
 static void advance(struct io_line *line)
 {
-    if (line->phase == GONE)
+    if (line->phase == GONE || line->busy)
         return;
     flush(line);
     if (line->phase < LINGER) {
@@ -314,6 +352,99 @@ static void take(struct io_line *line, const uint8_t *p, size_t n)
     }
 }
 
+/* ------------------------------------------------------------------------------ the handshake -- */
+
+static void go_on(struct io_line *line);
+
+static void grant(struct io_line *line, const struct wishes *wishes)
+{
+    if (wishes->failure)
+        io_line_fail(line, wishes->failure);
+    if (wishes->hang_up)
+        io_line_hang_up(line);
+    if (wishes->wait)
+        io_line_wait(line);
+    if (wishes->refusal)
+        io_line_refuse(line, wishes->refusal);
+    if (wishes->trust)
+        io_line_trust(line);
+}
+
+static void on_work_done(void *context)
+{
+    struct io_line *line = context;
+    struct wishes wishes = line->wishes;
+
+    line->busy = false;
+    line->wishes = (struct wishes){0};
+    if (line->phase == GONE) {
+        helio_session_fail(line->session, HELIO_E_CUT);
+        release(line);
+        return;
+    }
+    line->handles--;
+    grant(line, &wishes);
+    go_on(line);
+    advance(line);
+}
+
+/* The user's yes comes before what the peer has sent since. */
+static void begin_work(struct io_line *line)
+{
+    enum work_kind kind = line->wants_trust ? WORK_TRUST : WORK_FEED;
+
+    uv_read_stop((uv_stream_t *)&line->stream->tcp);
+    line->wants_trust = false;
+    line->busy = true;
+    line->handles++;
+    work_start(line->work, kind, line->loop, line->session, on_work_done, line);
+}
+
+static bool has_rest(const struct io_line *line)
+{
+    return line->work && line->work->used < line->work->n;
+}
+
+/*
+ * From event to event of a handshake, as far as the bytes go that are here.  From inside a handler
+ * it does nothing: the session is not taken away from who may still ask it something.
+ */
+static void go_on(struct io_line *line)
+{
+    if (line->busy || line->delivering)
+        return;
+    deliver(line);
+    if (line->phase == HANDSHAKE && !helio_session_error(line->session) &&
+        (line->wants_trust || has_rest(line))) {
+        begin_work(line);
+        return;
+    }
+    if (has_rest(line)) /* the line is open: the usual way from here on */
+        take(line, line->work->bytes + line->work->used, line->work->n - line->work->used);
+    work_free(line->work);
+    line->work = NULL;
+    start_reading(line);
+}
+
+/* There is no work yet: while there is one the socket is not read. */
+static void take_early(struct io_line *line, const uint8_t *p, size_t n)
+{
+    line->work = work_new(p, n);
+    if (!line->work)
+        helio_session_fail(line->session, HELIO_E_MEMORY);
+    go_on(line);
+}
+
+static void trust_later(struct io_line *line)
+{
+    line->wants_trust = true;
+    if (!line->work)
+        line->work = work_new(NULL, 0);
+    if (!line->work)
+        helio_session_fail(line->session, HELIO_E_MEMORY);
+    go_on(line);
+}
+
 /* The peer's half is over.  A reset says the same, and that ours is, too. */
 static void take_end(struct io_line *line, int status)
 {
@@ -336,7 +467,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     struct io_line *line = handle->data;
 
     (void)suggested;
-    *out = uv_buf_init((char *)line->loop->read_buffer, LOOP_READ_SIZE);
+    *out = uv_buf_init((char *)line->loop->read_buffer,
+                       line->phase == HANDSHAKE ? WORK_BYTES_MAX : LOOP_READ_SIZE);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
@@ -347,14 +479,20 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
         return;
     if (n < 0)
         take_end(line, (int)n);
+    else if (line->phase == HANDSHAKE)
+        take_early(line, (const uint8_t *)buffer->base, (size_t)n);
     else
         take(line, (const uint8_t *)buffer->base, (size_t)n);
     advance(line);
 }
 
+/* Unless there is a reason not to; in LINGER all is read. */
 static void start_reading(struct io_line *line)
 {
-    uv_read_start((uv_stream_t *)&line->stream->tcp, on_alloc, on_read);
+    bool held = line->paused && line->phase < LINGER;
+
+    if (line->phase != GONE && !line->busy && !line->heard_end && !held)
+        uv_read_start((uv_stream_t *)&line->stream->tcp, on_alloc, on_read);
 }
 
 /* ----------------------------------------------------------------------------- the interface -- */
@@ -380,6 +518,7 @@ enum helio_err io_line_new(struct io_line **out, struct io_loop *loop, struct io
     memcpy(line->name, stream->name, sizeof line->name);
     uv_timer_init(&loop->uv, &line->timer);
     line->handles = 2;
+    line->began_at = uv_now(&loop->uv);
     line->timer.data = stream->tcp.data = line;
     uv_tcp_nodelay(&stream->tcp, 1);
     uv_tcp_keepalive(&stream->tcp, 1, KEEPALIVE_SECONDS);
@@ -395,6 +534,7 @@ void io_line_free(struct io_line *line)
     if (!line)
         return;
     helio_session_free(line->session);
+    work_free(line->work);
     free(line->out);
     free(line);
 }
@@ -417,28 +557,48 @@ struct io_line_account io_line_account(const struct io_line *line)
         .sent = line->sent,
         .received = line->received,
         .duration = line->opened_at ? until - line->opened_at : 0,
+        .handshake = line->opened_at ? line->opened_at - line->began_at : 0,
     };
 }
 
+/* An initiator's yes is a signature; a responder's is not, and the line is open when it is said. */
 void io_line_trust(struct io_line *line)
 {
-    enum helio_err ignored = helio_session_trust(line->session);
+    enum helio_err ignored; /* the session has latched it */
 
-    (void)ignored; /* the session has latched it */
-    deliver(line); /* a responder that asked its user is open from here on */
+    if (line->busy) {
+        line->wishes.trust = true;
+        return;
+    }
+    if (line->role == HELIO_INITIATOR && line->phase == HANDSHAKE) {
+        trust_later(line);
+    } else {
+        ignored = helio_session_trust(line->session);
+        (void)ignored;
+        deliver(line);
+    }
     advance(line);
 }
 
 void io_line_wait(struct io_line *line)
 {
-    enum helio_err ignored = helio_session_wait(line->session);
+    enum helio_err ignored;
 
+    if (line->busy) {
+        line->wishes.wait = true;
+        return;
+    }
+    ignored = helio_session_wait(line->session);
     (void)ignored;
     advance(line);
 }
 
 void io_line_refuse(struct io_line *line, helio_refusal why)
 {
+    if (line->busy) {
+        line->wishes.refusal = why;
+        return;
+    }
     helio_session_refuse(line->session, why);
     advance(line);
 }
@@ -446,7 +606,8 @@ void io_line_refuse(struct io_line *line, helio_refusal why)
 enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
                             helio_content content)
 {
-    enum helio_err err = helio_session_send(line->session, data, n, content);
+    enum helio_err err =
+        line->busy ? HELIO_E_STATE : helio_session_send(line->session, data, n, content);
 
     if (err == HELIO_E_AGAIN && line->phase == OPEN) {
         flush(line);
@@ -460,21 +621,24 @@ enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
     return err;
 }
 
+/* A line that is busy is not open: there is nothing to close or to confirm. */
 void io_line_close(struct io_line *line)
 {
-    close_session(line);
+    if (!line->busy)
+        close_session(line);
     advance(line);
 }
 
 void io_line_confirm(struct io_line *line)
 {
-    confirm_session(line);
+    if (!line->busy)
+        confirm_session(line);
     advance(line);
 }
 
 void io_line_fail(struct io_line *line, enum helio_err why)
 {
-    helio_session_fail(line->session, why);
+    fail_session(line, why);
     advance(line);
 }
 
@@ -482,6 +646,10 @@ void io_line_hang_up(struct io_line *line)
 {
     if (line->phase >= LINGER)
         return;
+    if (line->busy) {
+        line->wishes.hang_up = true;
+        return;
+    }
     flush(line);
     if (line->classic)
         start_linger(line, HELIO_OK);
@@ -493,8 +661,8 @@ void io_line_hang_up(struct io_line *line)
 void io_line_drop(struct io_line *line)
 {
     if (line->phase < LINGER) {
-        helio_session_fail(line->session, HELIO_E_CUT);
-        line->result = helio_session_error(line->session);
+        fail_session(line, HELIO_E_CUT);
+        line->result = line->busy ? HELIO_E_CUT : helio_session_error(line->session);
     }
     disappear(line);
 }
@@ -512,6 +680,5 @@ void io_line_resume(struct io_line *line)
     if (line->phase >= LINGER || !line->paused)
         return;
     line->paused = false;
-    if (!line->heard_end)
-        start_reading(line);
+    start_reading(line);
 }

@@ -1,4 +1,4 @@
-#include "io/loop.h"
+#include "io/work.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -71,6 +71,7 @@ enum helio_err io_loop_new(struct io_loop **out)
 
     if (!loop)
         return HELIO_E_MEMORY;
+    work_prepare();
     bool locked = uv_mutex_init(&loop->lock) == 0;
     bool begun = locked && uv_loop_init(&loop->uv) == 0;
 
@@ -123,8 +124,9 @@ void io_loop_free(struct io_loop *loop)
     uv_close((uv_handle_t *)&loop->posted, NULL);
     run_posts(loop);
     do {
-        while (loop->resolving == 0 && uv_loop_alive(&loop->uv))
-            uv_run(&loop->uv, UV_RUN_ONCE); /* what was freed is still being closed */
+        /* What was freed is still being closed; what a work uses may be freed after the loop. */
+        while (loop->working > 0 || (loop->resolving == 0 && uv_loop_alive(&loop->uv)))
+            uv_run(&loop->uv, UV_RUN_ONCE);
     } while (run_posts(loop));
     if (loop->resolving > 0) {
         /* A thread still writes to a request that hangs on this loop: both are left to the exit. */

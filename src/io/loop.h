@@ -20,6 +20,7 @@ struct io_loop {
     uv_mutex_t lock; /* for the posts, which come from any thread */
     struct post *posts, **last_post;
     unsigned resolving; /* name look-ups that still run in a thread and cannot be called off */
+    unsigned working;   /* works (work.h) that are not done */
     uint8_t read_buffer[LOOP_READ_SIZE];
 };
 
@@ -44,6 +45,8 @@ void report_add(struct io_report *report, const char *where, enum io_fault fault
 
 /* What io_raise_file_limit found, for children; NULL when it did not change anything. */
 const struct rlimit *original_file_limit(void);
+/* When the loop ends: children that were freed and still run are not waited for any more. */
+void children_forget(struct io_loop *loop);
 
 /* Frees data after uv_close; for handles that stand first in their struct. */
 void free_handle(uv_handle_t *handle);
