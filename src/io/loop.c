@@ -124,6 +124,7 @@ void io_loop_free(struct io_loop *loop)
     uv_close((uv_handle_t *)&loop->posted, NULL);
     run_posts(loop);
     do {
+        children_forget(loop);
         /* What was freed is still being closed; what a work uses may be freed after the loop. */
         while (loop->working > 0 || (loop->resolving == 0 && uv_loop_alive(&loop->uv)))
             uv_run(&loop->uv, UV_RUN_ONCE);
