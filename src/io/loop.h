@@ -47,8 +47,6 @@ void report_add(struct io_report *report, const char *where, enum io_fault fault
 const struct rlimit *original_file_limit(void);
 /* When the loop ends: children that were freed and still run are not waited for any more. */
 void children_forget(struct io_loop *loop);
-/* When the loop ends: children that were freed and still run are not waited for any more. */
-void children_forget(struct io_loop *loop);
 
 /* Frees data after uv_close; for handles that stand first in their struct. */
 void free_handle(uv_handle_t *handle);
