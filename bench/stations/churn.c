@@ -175,7 +175,7 @@ static void on_open(struct station *station)
 {
     struct churn *churn = station->churn;
 
-    sample_add(&churn->handshakes, microseconds() - station->called);
+    sample_add(&churn->handshakes, nanoseconds() - station->called);
     churn->present++;
     station->open = true;
     if (station->ending != CUT_HANDSHAKE)
@@ -280,7 +280,7 @@ static void call(struct station *station)
     station->sending = station->checking = draw(&station->luck);
     station->to_send = station->on_the_way = 0;
     station->open = station->closing = station->dropped = station->wrong = false;
-    station->called = microseconds();
+    station->called = nanoseconds();
     station->churn->calls++;
     wrong = call_server(&station->line, settings, station->churn->loop, station->number, &handlers,
                         station);
@@ -323,7 +323,7 @@ static void on_timer(void *context)
 static void report(struct churn *churn, bool last)
 {
     printf("{\"seconds\":%.1f,\"present\":%u,\"calls\":%llu,\"sent\":%llu,\"received\":%llu,",
-           (double)(microseconds() - churn->began) / 1e6, churn->present,
+           (double)(nanoseconds() - churn->began) / 1e9, churn->present,
            (unsigned long long)churn->calls, (unsigned long long)churn->sent,
            (unsigned long long)churn->received);
     for (int i = 0; last && i < ENDINGS; i++)
@@ -367,7 +367,7 @@ static void on_clock(void *context)
 {
     struct churn *churn = context;
     const struct settings *settings = churn->settings;
-    uint64_t passed = (microseconds() - churn->began) / 1000, end = settings->seconds * 1000u;
+    uint64_t passed = (nanoseconds() - churn->began) / 1000000, end = settings->seconds * 1000u;
 
     if (churn->leaving) {
         for (unsigned i = 0; i < settings->stations; i++)
@@ -408,7 +408,7 @@ static bool prepare(struct churn *churn)
 
 int run_churn(const struct settings *settings)
 {
-    struct churn churn = {.settings = settings, .began = microseconds()};
+    struct churn churn = {.settings = settings, .began = nanoseconds()};
 
     if (!prepare(&churn)) {
         fputs("stations: cannot begin: no memory or no descriptors\n", stderr);

@@ -155,12 +155,12 @@ static void on_ready(struct flood *flood, const struct epoll_event *event)
 static void run(struct flood *flood)
 {
     const struct settings *settings = flood->settings;
-    uint64_t end = settings->seconds * UINT64_C(1000000), passed;
+    uint64_t end = settings->seconds * UINT64_C(1000000000), passed;
     struct epoll_event events[EVENTS];
 
-    flood->began = microseconds();
-    while ((passed = microseconds() - flood->began) < end) {
-        uint64_t due = passed * settings->rate / 1000000;
+    flood->began = nanoseconds();
+    while ((passed = nanoseconds() - flood->began) < end) {
+        uint64_t due = passed / 1000 * settings->rate / 1000000;
 
         while (flood->made < due)
             call(flood);
@@ -171,7 +171,7 @@ static void run(struct flood *flood)
 
 static void report(const struct flood *flood)
 {
-    double seconds = (double)(microseconds() - flood->began) / 1e6;
+    double seconds = (double)(nanoseconds() - flood->began) / 1e9;
 
     printf("{\"kind\":\"%s\",\"seconds\":%.1f,\"made\":%llu,\"per_second\":%.1f,\"hellos\":%llu,"
            "\"replies\":%llu,\"ended_by_server\":%llu,\"made_room\":%llu,",

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "stations.h"
 
@@ -134,17 +133,6 @@ static void set_server(struct settings *settings, const char *text)
     }
 }
 
-/* As many descriptors as we may have. */
-static void raise_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int finish(struct settings *settings, int status)
 {
     helio_identity_free(settings->identity);
@@ -175,7 +163,7 @@ int main(int argc, char **argv)
     int kind, which = 0;
 
     signal(SIGPIPE, SIG_IGN);
-    raise_limit();
+    io_raise_file_limit();
     while ((kind = getopt_long(argc, argv, "", long_options, &which)) != -1) {
         if (kind == '?')
             fail("no such option", argv[optind - 1]);

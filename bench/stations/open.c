@@ -76,7 +76,7 @@ static void ping(struct station *station, uint64_t since)
 static void on_ping_timer(void *context)
 {
     struct station *station = context;
-    uint64_t now = microseconds();
+    uint64_t now = nanoseconds();
 
     if (!station->open || !station->crowd->pinging)
         return;
@@ -100,7 +100,7 @@ static void take_pong(struct station *station, const helio_event *event)
     station->received += event->size;
     if (station->received < size)
         return;
-    sample_add(&crowd->pings, microseconds() - station->sent);
+    sample_add(&crowd->pings, nanoseconds() - station->sent);
     station->sent = 0;
     if (station->due && crowd->pinging)
         ping(station, station->due);
@@ -116,7 +116,7 @@ static void settle(struct station *station)
     crowd->under_way--;
     if (station->open) {
         crowd->open++;
-        sample_add(&crowd->handshakes, microseconds() - station->called);
+        sample_add(&crowd->handshakes, nanoseconds() - station->called);
     } else {
         crowd->failed++;
     }
@@ -199,7 +199,7 @@ static void call_more(struct crowd *crowd)
         const char *wrong;
 
         station->crowd = crowd;
-        station->called = microseconds();
+        station->called = nanoseconds();
         wrong =
             call_server(&station->line, settings, crowd->loop, crowd->called, &handlers, station);
         crowd->called++;
@@ -279,7 +279,7 @@ static void begin_pings(struct crowd *crowd)
 
 static void after_opening(struct crowd *crowd)
 {
-    double seconds = (double)(microseconds() - crowd->began) / 1e6;
+    double seconds = (double)(nanoseconds() - crowd->began) / 1e9;
 
     printf("{\"phase\":\"opened\",\"open\":%u,\"failed\":%u,\"seconds\":%.3f,\"per_second\":%.1f,",
            crowd->open, crowd->failed, seconds, crowd->open / seconds);
@@ -320,7 +320,7 @@ static void clear(struct crowd *crowd)
 
 int run_open(const struct settings *settings)
 {
-    struct crowd crowd = {.settings = settings, .began = microseconds()};
+    struct crowd crowd = {.settings = settings, .began = nanoseconds()};
     uint64_t seed = settings->seed;
 
     draw_bytes(&seed, text, sizeof text);

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "figures.h"
 #include "io/io.h"
 
 enum { UNTIL_SIGNAL = 1000001 };
@@ -59,40 +60,5 @@ const char *call_server(struct io_line **line, const struct settings *settings,
                         const struct io_line_handlers *handlers, void *context);
 /* The answer to HELIO_EVENT_PEER: the server must be the one that was named. */
 void call_judge(const struct settings *settings, struct io_line *line);
-
-/* -- figures (call.c) -- */
-
-/* A clock that only goes forward. */
-uint64_t microseconds(void);
-
-/* Durations in microseconds, all of them kept. */
-struct sample {
-    uint32_t *values;
-    size_t n, cap;
-};
-void sample_add(struct sample *sample, uint64_t value);
-/* "NAME":{"n":…,"p50":…,"p90":…,"p99":…,"max":…}, in milliseconds; sorts the sample. */
-void sample_print(struct sample *sample, const char *name);
-void sample_clear(struct sample *sample);
-
-/* What went wrong, by name, with how often. */
-struct tally {
-    struct {
-        char what[64];
-        uint64_t times;
-    } rows[24];
-    size_t n;
-};
-void tally_add(struct tally *tally, const char *what);
-uint64_t tally_total(const struct tally *tally);
-/* "NAME":{"what":times,…} */
-void tally_print(const struct tally *tally, const char *name);
-
-/* Random numbers that a seed repeats (SplitMix64: Steele, Lea, Flood 2014). */
-uint64_t draw(uint64_t *state);
-/* From 0 to below limit; the tiny bias of the remainder does not matter here. */
-uint64_t draw_below(uint64_t *state, uint64_t limit);
-/* The next n bytes of a stream. */
-void draw_bytes(uint64_t *state, uint8_t *out, size_t n);
 
 #endif
