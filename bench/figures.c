@@ -46,13 +46,14 @@ static double part(const struct sample *sample, double share)
     return (double)sample->values[at < sample->n ? at : sample->n - 1] / 1e6;
 }
 
-void sample_print(struct sample *sample, const char *name)
+void sample_print(struct sample *sample, const char *name, FILE *out)
 {
     if (sample->n > 0)
         qsort(sample->values, sample->n, sizeof *sample->values, compare);
-    printf("\"%s\":{\"n\":%zu,\"p50\":%.4f,\"p90\":%.4f,\"p99\":%.4f,\"p999\":%.4f,\"max\":%.4f}",
-           name, sample->n, part(sample, 0.5), part(sample, 0.9), part(sample, 0.99),
-           part(sample, 0.999), part(sample, 1));
+    fprintf(out,
+            "\"%s\":{\"n\":%zu,\"p50\":%.4f,\"p90\":%.4f,\"p99\":%.4f,\"p999\":%.4f,\"max\":%.4f}",
+            name, sample->n, part(sample, 0.5), part(sample, 0.9), part(sample, 0.99),
+            part(sample, 0.999), part(sample, 1));
 }
 
 void sample_clear(struct sample *sample)

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* A clock that only goes forward. */
 uint64_t nanoseconds(void);
@@ -19,7 +20,7 @@ struct sample {
 };
 void sample_add(struct sample *sample, uint64_t value);
 /* "NAME":{"n":…,"p50":…,"p90":…,"p99":…,"p999":…,"max":…}, in milliseconds; sorts the sample. */
-void sample_print(struct sample *sample, const char *name);
+void sample_print(struct sample *sample, const char *name, FILE *out);
 void sample_clear(struct sample *sample);
 
 /* What went wrong, by name, with how often. */

@@ -330,7 +330,7 @@ static void report(struct churn *churn, bool last)
         printf("\"%s\":%llu,", ending_names[i], (unsigned long long)churn->visits[i]);
     if (last) {
         printf("\"kept out\":%llu,", (unsigned long long)churn->kept_out);
-        sample_print(&churn->handshakes, "handshake_ms");
+        sample_print(&churn->handshakes, "handshake_ms", stdout);
         putchar(',');
     }
     tally_print(&churn->errors, "errors");

@@ -246,7 +246,7 @@ static void begin_hold(struct crowd *crowd)
     crowd->pinging = false;
     if (crowd->pings.n > 0) {
         printf("{\"phase\":\"pinged\",\"open\":%u,", crowd->open);
-        sample_print(&crowd->pings, "ping_ms");
+        sample_print(&crowd->pings, "ping_ms", stdout);
         putchar(',');
         print_errors(crowd);
     }
@@ -283,7 +283,7 @@ static void after_opening(struct crowd *crowd)
 
     printf("{\"phase\":\"opened\",\"open\":%u,\"failed\":%u,\"seconds\":%.3f,\"per_second\":%.1f,",
            crowd->open, crowd->failed, seconds, crowd->open / seconds);
-    sample_print(&crowd->handshakes, "handshake_ms");
+    sample_print(&crowd->handshakes, "handshake_ms", stdout);
     putchar(',');
     print_errors(crowd);
     if (crowd->settings->pingers > 0)
