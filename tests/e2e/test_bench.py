@@ -11,7 +11,8 @@ def figures(station, *args):
     done = station.run("bench", "--json", *args)
     assert done.status == 0 and done.err == "", done
     rows = json.loads(done.out)
-    assert all(row["mb_per_s"] > 0 and row["bytes"] > 0 for row in rows), rows
+    assert all(row["per_s"] > 0 and row["bits"] == 3072 if row["what"] == "handshake" else row["mb_per_s"] > 0 and row["bytes"] > 0
+               for row in rows), rows
     return rows
 
 
@@ -30,6 +31,20 @@ def test_idea_has_figures_for_each_kernel_and_length(alice):
 def test_seal_has_figures_for_each_suite(alice):
     rows = figures(alice, "seal")
     assert {(row["what"], row["name"]) for row in rows} == {(what, suite) for what in ("seal", "open") for suite in SUITES}
+
+
+def test_handshake_has_figures_for_each_role(alice):
+    rows = {row["name"]: row["per_s"] for row in figures(alice, "handshake")}
+    assert set(rows) == {"initiator", "responder", "both"}
+    assert rows["both"] < min(rows["initiator"], rows["responder"]), rows
+
+
+def test_pipe_has_figures_for_each_suite(alice):
+    assert {(row["what"], row["name"]) for row in figures(alice, "pipe")} == {("pipe", suite) for suite in SUITES}
+
+
+def test_all_of_them_are_one_array(alice):
+    assert {row["what"] for row in figures(alice)} == {"idea", "seal", "open", "handshake", "pipe"}
 
 
 def test_text_is_lines(alice):
