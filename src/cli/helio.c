@@ -40,10 +40,30 @@ static const struct verb verbs[] = {
      "terminal this is a chat; with stdin or stdout redirected it is a pipe.  An IPv6 address\n"
      "goes in brackets: [::1]:4000.\n",
      1, 1, verb_connect},
-    {"bench", VERB_BENCH, "[idea|seal]", "how fast this machine is",
-     "  helio bench idea   IDEA in counter mode, by kernel and length\n"
-     "  helio bench seal   records of 64 KiB, sealed and opened, by suite\n"
-     "Without an argument: both.\n",
+    {"serve", VERB_SERVE, "[HOST:]PORT", "serve many stations at once",
+     "Serves every station on the roll that calls, many at a time, each with one of:\n"
+     "  --echo                what it sends comes back\n"
+     "  --exec CMD            a process of its own, run by sh -c\n"
+     "  --forward HOST:PORT   a connection of its own to there\n"
+     "  --room                a chat room of all\n"
+     "On the roll are the known stations, or with --allow FILE the ones in FILE and no others;\n"
+     "SIGHUP has it read again.  SIGTERM stops in order.  The port may be left out when systemd\n"
+     "hands the socket over.\n",
+     0, 1, verb_serve},
+    {"forward", VERB_FORWARD, "[HOST:]PORT STATION:PORT", "bring a local port to a station",
+     "Each connection to the local port comes out at the station's helio serve --forward, on a "
+     "line\n"
+     "of its own.  Without a HOST only this machine reaches the port; *:PORT opens it to all.\n"
+     "While the station cannot be reached connections wait (--timeout, 30 seconds unless said) "
+     "and\n"
+     "are reset when it stays away.  A connection whose line was cut is reset, never just ended.\n",
+     2, 2, verb_forward},
+    {"bench", VERB_BENCH, "[idea|seal|handshake|pipe]", "how fast this machine is",
+     "  helio bench idea        IDEA in counter mode, by kernel and length\n"
+     "  helio bench seal        records of 64 KiB, sealed and opened, by suite\n"
+     "  helio bench handshake   handshakes with RSA-3072 on both sides, by role\n"
+     "  helio bench pipe        records of 64 KiB from end to end through a socket, by suite\n"
+     "Without an argument: all of them.  One processor.\n",
      0, 1, verb_bench},
     {"demo", VERB_DEMO, "", "watch two stations talk, each step explained",
      "Runs two stations as two processes on this machine, first with helio/1, then with classic,\n"

@@ -1,0 +1,438 @@
+/*
+ * guest.c: one station, from the accepted connection to the line in the log at its end.
+ *
+ * Two things are told once for each guest, whatever becomes of it: to the gate how its handshake has
+ * gone (settle), as soon as that is known; and to people how it ended, when the line is gone.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/station.h"
+#include "serve/serve.h"
+
+/* What the end of a line is called in the log, and for the gate when it was never open. */
+static const struct ending {
+    const char *cause;
+    enum gate_outcome outcome;
+} endings[HELIO_ERR_COUNT] = {
+    [HELIO_OK] = {"done", GATE_OPENED},
+    [HELIO_E_MEMORY] = {"no memory", GATE_OURS},
+    [HELIO_E_SYSTEM] = {"failed here", GATE_OURS},
+    [HELIO_E_CRYPTO] = {"failed here", GATE_OURS},
+    [HELIO_E_UNTRUSTED] = {"untrusted", GATE_REFUSED},
+    [HELIO_E_REFUSED] = {"untrusted there", GATE_LEFT},
+    /* Its user is being asked about our key; once that is free, more than a few times it is not. */
+    [HELIO_E_RETURNING] = {"asking there", GATE_LEFT},
+    [HELIO_E_NO_COMMON] = {"nothing in common", GATE_LEFT},
+    [HELIO_E_TIMEOUT] = {"timed-out", GATE_TIMED_OUT},
+    [HELIO_E_CUT] = {"cut", GATE_LEFT},
+    [HELIO_E_BROKEN] = {"altered", GATE_VIOLATED},
+    [HELIO_E_ALERT] = {"failed there", GATE_LEFT},
+    [HELIO_E_EXHAUSTED] = {"exhausted", GATE_OURS},
+};
+
+static struct ending ending_of(enum helio_err err)
+{
+    struct ending ending = endings[err];
+
+    return ending.cause ? ending : (struct ending){"failed here", GATE_OURS};
+}
+
+static uint64_t now_of(const struct guest *guest)
+{
+    return io_loop_now(post_loop(guest->post));
+}
+
+static void settle(struct guest *guest, enum gate_outcome outcome)
+{
+    if (guest->settled)
+        return;
+    guest->settled = true;
+    tally_settle(guest_serve(guest)->tally, &guest->source, outcome,
+                 io_line_account(guest->line).handshake, now_of(guest));
+}
+
+/* Nothing more can be done to the line. */
+static bool is_over(const struct guest *guest)
+{
+    const helio_session *session = io_line_session(guest->line);
+
+    return guest->ending || helio_session_error(session) != HELIO_OK || helio_session_done(session);
+}
+
+void guest_fail(struct guest *guest, const char *cause)
+{
+    if (is_over(guest))
+        return;
+    guest->cause = cause;
+    guest->ending = true;
+    io_line_fail(guest->line, HELIO_E_SYSTEM);
+}
+
+/* -------------------------------------------------------------------------------------- trust -- */
+
+static struct trust_case case_of(const struct guest *guest, const struct roll_list *list)
+{
+    const struct serve *serve = guest_serve(guest);
+    const helio_known *known = roll_known(list);
+    /* Who serves nobody does not serve itself either. */
+    bool alone = roll_strict(serve->roll) || helio_known_count(known) == 0;
+
+    return (struct trust_case){
+        .known = known,
+        .own = alone ? NULL : helio_identity_fingerprint(serve->identity),
+        .pin = serve->pin.set ? &serve->pin : NULL,
+        .accept_new = serve->options->accept_new && !roll_strict(serve->roll),
+        .role = HELIO_RESPONDER,
+        .label = "",
+        .peer = helio_session_peer(io_line_session(guest->line)),
+        .address = io_line_name(guest->line),
+        .known_path = roll_path(serve->roll),
+    };
+}
+
+static void refuse(struct guest *guest, helio_refusal why, enum gate_outcome outcome,
+                   const char *cause)
+{
+    guest->cause = cause;
+    guest->ending = true;
+    settle(guest, outcome);
+    io_line_refuse(guest->line, why);
+}
+
+static void refuse_untrusted(struct guest *guest, const struct trust_case *c,
+                             const struct trust_decision *d)
+{
+    struct serve *serve = guest_serve(guest);
+    struct options shown = *serve->options;
+
+    if (tally_may_say(serve->tally, now_of(guest))) {
+        if (roll_strict(serve->roll)) {
+            shown.known = roll_path(serve->roll);
+            shown.known_given = true;
+        }
+        trust_say_refusal(&shown, c, d, TRUST_UNASKED);
+    }
+    refuse(guest, HELIO_REFUSE_UNTRUSTED, GATE_REFUSED, "untrusted");
+}
+
+/*
+ * --accept-new: remembers it and reads the roll again, one guest at a time and after another look:
+ * it may be known by now.
+ */
+static bool remember(struct guest *guest)
+{
+    struct serve *serve = guest_serve(guest);
+    struct roll_list *list;
+    struct trust_case c;
+    struct trust_decision d;
+    bool done;
+
+    pthread_mutex_lock(&serve->remembering);
+    list = roll_hold(serve->roll);
+    c = case_of(guest, list);
+    d = trust_decide(&c);
+    done = !d.remember || (trust_remember(serve->options, &c) == STATUS_DONE &&
+                           roll_reload(serve->roll) == STATUS_DONE);
+    roll_let_go(list);
+    pthread_mutex_unlock(&serve->remembering);
+    return done;
+}
+
+static void name_guest(struct guest *guest, const char *name)
+{
+    char *copy = strdup(name);
+
+    /* Without memory it goes by its address. */
+    if (!copy)
+        return;
+    free(guest->name);
+    guest->name = copy;
+    guest->who = copy;
+}
+
+/* True when its key is one that we serve.  Else it has been refused. */
+static bool decide(struct guest *guest)
+{
+    struct serve *serve = guest_serve(guest);
+    struct roll_list *list = roll_hold(serve->roll);
+    struct trust_case c = case_of(guest, list);
+    struct trust_decision d = trust_decide(&c);
+
+    if (d.verdict == TRUST_TRUSTED && d.remember) {
+        roll_let_go(list);
+        if (!remember(guest)) {
+            guest_fail(guest, "failed here");
+            return false;
+        }
+        list = roll_hold(serve->roll);
+        c = case_of(guest, list);
+        d = trust_decide(&c);
+    }
+    if (d.verdict == TRUST_TRUSTED)
+        name_guest(guest, d.name);
+    else
+        refuse_untrusted(guest, &c, &d);
+    roll_let_go(list);
+    return d.verdict == TRUST_TRUSTED;
+}
+
+static bool service_offered(struct guest *guest)
+{
+    const helio_peer *peer = helio_session_peer(io_line_session(guest->line));
+    struct serve *serve = guest_serve(guest);
+
+    /* Who names no service takes what there is. */
+    if (!*peer->service)
+        return true;
+    for (const char *const *name = guest->service->asked_as; *name; name++)
+        if (strcmp(peer->service, *name) == 0)
+            return true;
+    if (tally_may_say(serve->tally, now_of(guest)))
+        say_fields(SAY_NOTE, "refused",
+                   (const struct say_field[]){{.key = "peer", .text = guest->who},
+                                              {.key = "address", .text = io_line_name(guest->line)},
+                                              {.key = "cause", .text = "service"},
+                                              {.key = "service", .text = peer->service},
+                                              {.key = NULL}},
+                   "refused %s (%s): it asks for the service \"%s\", and here is %s", guest->who,
+                   io_line_name(guest->line), peer->service, guest->service->name);
+    refuse(guest, HELIO_REFUSE_SERVICE, GATE_REFUSED, "refused: service");
+    return false;
+}
+
+static bool room_left(struct guest *guest)
+{
+    struct serve *serve = guest_serve(guest);
+    bool stopping = atomic_load(&serve->stopping);
+
+    if (!stopping && atomic_fetch_add(&serve->stations, 1) < serve->max_stations) {
+        guest->counted = true;
+        return true;
+    }
+    if (!stopping) {
+        atomic_fetch_sub(&serve->stations, 1);
+        if (tally_may_say(serve->tally, now_of(guest)))
+            say_fields(
+                SAY_NOTE, "refused",
+                (const struct say_field[]){{.key = "peer", .text = guest->who},
+                                           {.key = "address", .text = io_line_name(guest->line)},
+                                           {.key = "cause", .text = "busy"},
+                                           {.key = NULL}},
+                "refused %s (%s): all %u places are taken (--max-stations)", guest->who,
+                io_line_name(guest->line), serve->max_stations);
+    }
+    refuse(guest, HELIO_REFUSE_BUSY, GATE_OURS, "refused: busy");
+    return false;
+}
+
+/* -------------------------------------------------------------------------------- what is told -- */
+
+static void say_open(const struct guest *guest)
+{
+    const helio_session *session = io_line_session(guest->line);
+    const helio_peer *peer = helio_session_peer(session);
+    const char *suite = helio_suite_name(helio_session_suite(session));
+    char fingerprint[HELIO_FINGERPRINT_TEXT];
+
+    helio_fingerprint_format(&peer->fingerprint, fingerprint);
+    say_fields(SAY_NOTE, "open",
+               (const struct say_field[]){{.key = "peer", .text = guest->who},
+                                          {.key = "claims", .text = peer->name},
+                                          {.key = "fingerprint", .text = fingerprint},
+                                          {.key = "address", .text = io_line_name(guest->line)},
+                                          {.key = "service", .text = guest->service->name},
+                                          {.key = "suite", .text = suite},
+                                          {.key = NULL}},
+               "open: %s, %s, from %s, %s", guest->who, fingerprint, io_line_name(guest->line),
+               suite);
+}
+
+static void say_closed(const struct guest *guest, enum helio_err err, const char *cause)
+{
+    const helio_peer *peer = helio_session_peer(io_line_session(guest->line));
+    struct io_line_account account = io_line_account(guest->line);
+    char fingerprint[HELIO_FINGERPRINT_TEXT];
+
+    helio_fingerprint_format(&peer->fingerprint, fingerprint);
+    say_fields(SAY_NOTE, "closed",
+               (const struct say_field[]){{.key = "peer", .text = guest->who},
+                                          {.key = "fingerprint", .text = fingerprint},
+                                          {.key = "address", .text = io_line_name(guest->line)},
+                                          {.key = "service", .text = guest->service->name},
+                                          {.key = "sent", .number = account.sent},
+                                          {.key = "received", .number = account.received},
+                                          {.key = "milliseconds", .number = account.duration},
+                                          {.key = "cause", .text = cause},
+                                          {.key = "status", .number = exit_status_of(err)},
+                                          {.key = NULL}},
+               "closed: %s, %s, from %s, sent %" PRIu64 " bytes, received %" PRIu64
+               " bytes, %" PRIu64 ".%" PRIu64 " s: %s",
+               guest->who, fingerprint, io_line_name(guest->line), account.sent, account.received,
+               account.duration / 1000, account.duration % 1000 / 100, cause);
+}
+
+void guest_count(struct guest *guest)
+{
+    struct metrics *metrics = guest_serve(guest)->metrics;
+    struct io_line_account account = io_line_account(guest->line);
+    struct guest_count now = {account.sent, account.received};
+
+    metrics_add(metrics, METRIC_BYTES_SENT, (int64_t)(now.sent - guest->told.sent));
+    metrics_add(metrics, METRIC_BYTES_RECEIVED, (int64_t)(now.received - guest->told.received));
+    guest->told = now;
+}
+
+/* ---------------------------------------------------------------------------------- the line -- */
+
+static void begin(struct guest *guest)
+{
+    enum helio_err err;
+
+    guest->open = true;
+    settle(guest, GATE_OPENED);
+    metrics_add(guest_serve(guest)->metrics, METRIC_OPEN, 1);
+    say_open(guest);
+    guest->begun = true;
+    err = guest->service->begin(guest);
+    if (err && !is_over(guest)) {
+        if (!guest->cause)
+            guest->cause = ending_of(err).cause;
+        guest->ending = true;
+        io_line_fail(guest->line, err);
+    }
+}
+
+static void on_event(void *context, struct io_line *line, const helio_event *event)
+{
+    struct guest *guest = context;
+
+    switch (event->kind) {
+    case HELIO_EVENT_PEER:
+        if (decide(guest) && service_offered(guest) && room_left(guest))
+            io_line_trust(line);
+        break;
+    case HELIO_EVENT_OPEN:
+        begin(guest);
+        break;
+    case HELIO_EVENT_DATA:
+    case HELIO_EVENT_MESSAGE:
+    case HELIO_EVENT_CLOSED:
+        if (guest->begun)
+            guest->service->event(guest, event);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_writable(void *context, struct io_line *line)
+{
+    struct guest *guest = context;
+
+    (void)line;
+    if (guest->begun)
+        guest->service->writable(guest);
+}
+
+static void on_ended(void *context, struct io_line *line, enum helio_err err)
+{
+    struct guest *guest = context;
+    struct serve *serve = guest_serve(guest);
+    struct ending ending = ending_of(err);
+    const char *cause = guest->cause ? guest->cause : ending.cause;
+
+    settle(guest, ending.outcome);
+    if (guest->begun)
+        guest->service->end(guest);
+    if (guest->open) {
+        guest_count(guest);
+        metrics_add(serve->metrics, METRIC_OPEN, -1);
+        metrics_closed(serve->metrics, cause, io_line_account(line).duration);
+        say_closed(guest, err, cause);
+    } else {
+        say_detail("no-line", "no line with %s: %s", guest->who, cause);
+    }
+    if (guest->counted)
+        atomic_fetch_sub(&serve->stations, 1);
+    post_quit(guest->post, guest);
+    io_line_free(line);
+    free(guest->name);
+    free(guest);
+}
+
+static const struct io_line_handlers handlers = {
+    .event = on_event,
+    .writable = on_writable,
+    .ended = on_ended,
+};
+
+bool guest_new(struct post *post, const struct io_caller *caller)
+{
+    struct serve *serve = post_serve(post);
+    struct guest *guest = calloc(1, sizeof *guest);
+    struct io_stream *stream;
+    enum helio_err err = io_stream_adopt(&stream, post_loop(post), caller);
+
+    if (!err && !guest) {
+        io_stream_free(stream);
+        err = HELIO_E_MEMORY;
+    }
+    if (err)
+        goto out;
+    guest->post = post;
+    guest->source = caller->source;
+    guest->service = serve->service;
+    err = io_line_new(&guest->line, post_loop(post), stream, &serve->config, HELIO_RESPONDER,
+                      station_handshake_ms(serve->options), &handlers, guest);
+    if (err)
+        goto out;
+    guest->who = io_line_name(guest->line);
+    post_enter(post, guest);
+    return true;
+out:
+    say_error("call", "cannot serve %s: %s", caller->name, helio_strerror(err));
+    tally_settle(serve->tally, &caller->source, GATE_OURS, 0, io_loop_now(post_loop(post)));
+    free(guest);
+    return false;
+}
+
+/* ------------------------------------------------------------------------------- from outside -- */
+
+void guest_sieve(struct guest *guest)
+{
+    struct serve *serve = guest_serve(guest);
+    struct roll_list *list;
+    struct trust_case c;
+
+    if (!guest->open || is_over(guest))
+        return;
+    list = roll_hold(serve->roll);
+    c = case_of(guest, list);
+    c.accept_new = false;
+    if (trust_decide(&c).verdict != TRUST_TRUSTED)
+        guest_fail(guest, "no longer allowed");
+    roll_let_go(list);
+}
+
+void guest_stop(struct guest *guest)
+{
+    if (!guest->open)
+        guest_fail(guest, "stopped");
+    else if (!is_over(guest) && guest->service->stop)
+        guest->service->stop(guest);
+}
+
+void guest_give_up(struct guest *guest)
+{
+    guest_fail(guest, "stopped");
+}
+
+void guest_drop(struct guest *guest)
+{
+    if (!is_over(guest))
+        guest->cause = "stopped";
+    guest->ending = true;
+    io_line_drop(guest->line);
+}
