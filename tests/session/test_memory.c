@@ -19,6 +19,7 @@ struct outcome {
     enum helio_err error;
     bool opened;
     bool finished;
+    bool met; /* it came as far as to the allocation that was to fail */
 };
 
 static void speak(struct station *s, struct outcome *o)
@@ -50,7 +51,7 @@ static void note(const struct seen *saw, struct outcome *o)
 static struct outcome converse(uint16_t suite)
 {
     static struct pair p;
-    struct outcome o = {HELIO_OK, false, false};
+    struct outcome o = {.error = HELIO_OK};
 
     memset(&p, 0, sizeof p);
     o.error = station_new(&p.initiator, HELIO_INITIATOR, suite, 21);
@@ -79,11 +80,12 @@ static struct outcome converse(uint16_t suite)
     return o;
 }
 
+/* OpenSSL renews a key's blinding every so often, so not every conversation allocates as much. */
 static struct outcome converse_failing(uint16_t suite, long long at, bool on)
 {
     memory_arm(at, on);
     struct outcome o = converse(suite);
-    memory_disarm();
+    o.met = memory_disarm() >= at;
     return o;
 }
 
@@ -132,7 +134,7 @@ static void fail_each_in_turn(uint16_t suite, bool on)
         long long ours = memory_live_ours(), openssl = memory_live_openssl();
         struct outcome o = converse_failing(suite, at, on);
 
-        if (o.error == HELIO_OK && (on || !o.finished))
+        if (o.met && o.error == HELIO_OK && (on || !o.finished))
             fail_msg("suite %x: allocation %lld of %lld failed and nobody said so", suite, at,
                      total);
         if ((memory_live_ours() != ours || memory_live_openssl() > openssl) && leaks(suite, at, on))
