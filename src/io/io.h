@@ -190,8 +190,8 @@ struct io_listener;
 typedef void io_accept_fn(void *context, const struct io_caller *caller);
 
 /*
- * Listens on every address of the host; without a host on all of this machine's, both families: a
- * port that somebody else has on one of them is in use.  With port 0 the system chooses one.  On
+ * Listens on every address of the host, for localhost on both loopback addresses; without a host on
+ * all of this machine's, both families: a port that somebody else has on one of them is in use.  With port 0 the system chooses one.  On
  * failure *out is NULL and report says why.
  *
  * One turn of the loop accepts a bounded number, so that a crowd at the door does not keep those

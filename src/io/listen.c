@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -270,6 +271,27 @@ static void listen_everywhere(struct io_listener *listener, enum io_family famil
     listen_at(listener, (struct sockaddr *)&in, false, report);
 }
 
+/*
+ * localhost is this machine in both families, whatever the resolver knows of it (RFC 6761, 6.3): many
+ * a /etc/hosts has it for IPv4 alone, and another program could take the other half of the port.
+ */
+static void listen_on_loopback(struct io_listener *listener, enum io_family family,
+                               struct io_report *report)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+    if (family != IO_FAMILY_6)
+        listen_at(listener, (struct sockaddr *)&in, false, report);
+    if (family == IO_FAMILY_4)
+        return;
+    int error = listen_at(listener, (struct sockaddr *)&in6, true, report);
+
+    /* Without IPv6 in this kernel (or switched off), IPv4 alone is all there is. */
+    if (error && fault_of(error) != IO_FAULT_IN_USE && listener->count > 0)
+        *report = (struct io_report){.fault = IO_FAULT_NONE};
+}
+
 static void listen_on_host(struct io_listener *listener, const char *host, enum io_family family,
                            struct io_report *report)
 {
@@ -311,7 +333,9 @@ static bool listen_once(struct io_listener *listener, const struct io_place *pla
 {
     *report = (struct io_report){.fault = IO_FAULT_NONE};
     listener->port = place->port;
-    if (place->host[0])
+    if (strcasecmp(place->host, "localhost") == 0)
+        listen_on_loopback(listener, family, report);
+    else if (place->host[0])
         listen_on_host(listener, place->host, family, report);
     else
         listen_everywhere(listener, family, report);

@@ -1,0 +1,515 @@
+/*
+ * joint.c: one local connection and the line that carries it.
+ *
+ *   WAITING  for its turn to call, or for the station to come back; the local end is not touched
+ *   DIALLING the TCP connection to the station is being made
+ *   CALLING  the handshake
+ *   JOINED   io_relay has both; the local descriptor is its own now
+ *
+ * A call that does not get through leads back to WAITING until the joint's time is over.  What would
+ * not change by trying again (a key that is not trusted, a refusal) ends it at once.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli/home.h"
+#include "forward/forward.h"
+
+enum { WAIT_SECONDS = 30, KEEPALIVE_SECONDS = 60 };
+
+enum stage { WAITING, DIALLING, CALLING, JOINED };
+
+struct joint {
+    struct forward *forward;
+    struct joint *next, *previous;
+    enum stage stage;
+    int local; /* -1 once the relay has it */
+    char name[IO_NAME_SIZE];
+    uint64_t deadline; /* when it gives up waiting */
+    struct io_dial *dial;
+    struct io_line *line;
+    struct io_relay *relay;
+    char who[SAY_QUOTED_MAX]; /* the station's name here */
+    const char *cause;        /* why we ended it, for the log; or NULL */
+    bool final;               /* calling again would change nothing */
+};
+
+static uint64_t now_of(const struct forward *forward)
+{
+    return io_loop_now(forward->loop);
+}
+
+/* --------------------------------------------------------------------------------- coming, going -- */
+
+static void link_last(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+
+    joint->previous = forward->last;
+    if (forward->last)
+        forward->last->next = joint;
+    else
+        forward->first = joint;
+    forward->last = joint;
+}
+
+static void unlink_joint(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+
+    *(joint->previous ? &joint->previous->next : &forward->first) = joint->next;
+    *(joint->next ? &joint->next->previous : &forward->last) = joint->previous;
+}
+
+/* Closed with its data unsent and a reset, not with an end that would look like an end. */
+static void reset_local(struct joint *joint)
+{
+    static const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+    if (joint->local < 0)
+        return;
+    (void)setsockopt(joint->local, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    close(joint->local);
+    joint->local = -1;
+}
+
+/* Its line, if it had one, has gone. */
+static void leave(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+
+    reset_local(joint);
+    io_dial_free(joint->dial);
+    unlink_joint(joint);
+    free(joint);
+    forward_left(forward);
+}
+
+/* ------------------------------------------------------------------------------------- reports -- */
+
+static void say_unreachable(struct joint *joint, const char *why)
+{
+    struct forward *forward = joint->forward;
+
+    say_fields(SAY_WARN, "unreachable",
+               (const struct say_field[]){{.key = "station", .text = forward->label},
+                                          {.key = "reason", .text = why},
+                                          {.key = NULL}},
+               "%s cannot be reached: %s; connections wait while we try again", forward->label,
+               why);
+}
+
+static void say_given_up(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+    bool loud = rarely(&forward->unreachable, forward);
+
+    say_fields(loud ? SAY_WARN : SAY_DETAIL, "given-up",
+               (const struct say_field[]){{.key = "client", .text = joint->name},
+                                          {.key = "station", .text = forward->label},
+                                          {.key = NULL}},
+               "the connection from %s was reset: %s did not answer in time%s", joint->name,
+               forward->label, loud ? " (more of this is said with -v)" : "");
+}
+
+static void say_closed(const struct joint *joint, const char *cause, enum helio_err err)
+{
+    const helio_peer *peer = helio_session_peer(io_line_session(joint->line));
+    struct io_line_account account = io_line_account(joint->line);
+    char fingerprint[HELIO_FINGERPRINT_TEXT] = "";
+
+    if (peer)
+        helio_fingerprint_format(&peer->fingerprint, fingerprint);
+    say_fields(SAY_NOTE, "closed",
+               (const struct say_field[]){{.key = "client", .text = joint->name},
+                                          {.key = "peer", .text = joint->who},
+                                          {.key = "fingerprint", .text = fingerprint},
+                                          {.key = "address", .text = io_line_name(joint->line)},
+                                          {.key = "sent", .number = account.sent},
+                                          {.key = "received", .number = account.received},
+                                          {.key = "milliseconds", .number = account.duration},
+                                          {.key = "cause", .text = cause},
+                                          {.key = "status", .number = exit_status_of(err)},
+                                          {.key = NULL}},
+               "closed: %s, sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %" PRIu64
+               ".%" PRIu64 " s, %s",
+               joint->name, account.sent, account.received, account.duration / 1000,
+               account.duration % 1000 / 100, cause);
+}
+
+static const char *const causes[HELIO_ERR_COUNT] = {
+    [HELIO_OK] = "done",
+    [HELIO_E_CUT] = "cut",
+    [HELIO_E_BROKEN] = "altered",
+    [HELIO_E_ALERT] = "failed there",
+    [HELIO_E_MEMORY] = "no memory",
+};
+
+/* --------------------------------------------------------------------------------------- trust -- */
+
+static void refuse(struct joint *joint, const struct trust_case *c, const struct trust_decision *d)
+{
+    struct forward *forward = joint->forward;
+
+    joint->final = true;
+    if (rarely(&forward->untrusted, forward))
+        trust_say_refusal(forward->options, c, d, TRUST_NO_TERMINAL);
+    io_line_refuse(joint->line, HELIO_REFUSE_UNTRUSTED);
+}
+
+/* Reads known_stations anew: what its operator has changed holds for the next connection. */
+static void decide(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+    helio_known *known = NULL;
+    struct trust_decision d;
+
+    if (home_known(forward->options, &known) != STATUS_DONE) {
+        joint->final = true;
+        io_line_refuse(joint->line, HELIO_REFUSE_UNTRUSTED);
+        return;
+    }
+    struct trust_case c = {
+        .known = known,
+        .own = helio_identity_fingerprint(forward->identity),
+        .pin = forward->pin.set ? &forward->pin : NULL,
+        .accept_new = forward->options->accept_new,
+        .role = HELIO_INITIATOR,
+        .label = forward->label,
+        .peer = helio_session_peer(io_line_session(joint->line)),
+        .address = io_line_name(joint->line),
+        .known_path = forward->options->known,
+    };
+    d = trust_decide(&c);
+    memcpy(joint->who, d.name, sizeof d.name);
+    if (d.verdict != TRUST_TRUSTED || (d.remember && trust_remember(forward->options, &c)))
+        refuse(joint, &c, &d);
+    else
+        io_line_trust(joint->line);
+    helio_known_free(known);
+}
+
+/* ---------------------------------------------------------------------------------------- relay -- */
+
+static bool on_local_ended(void *context)
+{
+    (void)context;
+    return true;
+}
+
+/* The line fails with it: the other end must not take what it has for all. */
+static bool on_local_failed(void *context, bool writing, int error)
+{
+    struct joint *joint = context;
+
+    (void)writing;
+    joint->cause = "client broke off";
+    say_detail("client", "%s broke off: %s", joint->name, strerror(error));
+    return false;
+}
+
+static const struct io_relay_handlers relay_handlers = {
+    .input_ended = on_local_ended,
+    .failed = on_local_failed,
+};
+
+static void on_open(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+    int in = joint->local, out = fcntl(in, F_DUPFD_CLOEXEC, 3);
+
+    joint->stage = JOINED;
+    if (reach_succeeded(&forward->reach))
+        say_note("reached", "%s is back", forward->label);
+    say_detail("open", "%s is joined to %s", joint->name, joint->who);
+    joint->local = -1;
+    if (out < 0) {
+        joint->local = in;
+        joint->cause = "no descriptor left";
+        io_line_fail(joint->line, HELIO_E_SYSTEM);
+    } else if (io_relay_new(&joint->relay, forward->loop, joint->line, in, out, &relay_handlers,
+                            joint)) {
+        joint->relay = NULL;
+        joint->cause = "no memory";
+        io_line_fail(joint->line, HELIO_E_MEMORY);
+    }
+    joints_call(forward); /* others may have waited for this one */
+}
+
+/* ------------------------------------------------------------------------------------- the call -- */
+
+/* The call did not get through: another one may. */
+static void wait_again(struct joint *joint, const char *why)
+{
+    struct forward *forward = joint->forward;
+    uint32_t random = 0;
+
+    if (helio_random_system(NULL, (uint8_t *)&random, sizeof random))
+        random = 0; /* only several of us in the same instant would notice */
+    joint->stage = WAITING;
+    if (reach_failed(&forward->reach, now_of(forward), random))
+        say_unreachable(joint, why);
+    joints_give_up(forward);
+    joints_call(forward);
+}
+
+static void end_for_good(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+
+    reach_ended(&forward->reach);
+    leave(joint);
+    joints_call(forward);
+}
+
+static const struct {
+    enum helio_err err;
+    bool again;
+    const char *text;
+} call_ends[] = {
+    {HELIO_E_CUT, true, "it hung up before the line was open"},
+    {HELIO_E_ALERT, true, "it gave up before the line was open"},
+    {HELIO_E_TIMEOUT, true, "it did not open the line in time"},
+    {HELIO_E_BROKEN, false, "what is there does not speak helio/1, or it was altered on its way"},
+    {HELIO_E_NO_COMMON, false, "it speaks no version or suite that we speak, too"},
+    {HELIO_E_UNTRUSTED, false, NULL}, /* said when it was refused */
+};
+
+static const char *const refusals[] = {
+    [HELIO_REFUSE_UNTRUSTED] =
+        "it does not trust our key; its operator can add us: helio trust add",
+    [HELIO_REFUSE_SERVICE] = "it does not forward; is it a helio serve --forward?",
+    [HELIO_REFUSE_NO_ANSWER] = "nobody there answered whether our key is to be trusted",
+};
+
+/* Why a handshake came to nothing, and whether calling again may help. */
+static bool judge(const struct joint *joint, enum helio_err err, const char **why)
+{
+    helio_refusal refusal = helio_session_refusal(io_line_session(joint->line));
+
+    *why = helio_strerror(err);
+    if (err == HELIO_E_REFUSED && refusal == HELIO_REFUSE_BUSY) {
+        *why = "it is full";
+        return true;
+    }
+    if (err == HELIO_E_REFUSED && refusal < sizeof refusals / sizeof *refusals && refusals[refusal])
+        *why = refusals[refusal];
+    for (size_t i = 0; i < sizeof call_ends / sizeof *call_ends; i++)
+        if (call_ends[i].err == err) {
+            *why = call_ends[i].text;
+            return call_ends[i].again && !joint->final;
+        }
+    return false;
+}
+
+static void on_call_ended(struct joint *joint, enum helio_err err)
+{
+    struct forward *forward = joint->forward;
+    const char *why;
+    bool again = judge(joint, err, &why) && !forward->stopping;
+
+    io_line_free(joint->line);
+    joint->line = NULL;
+    if (again) {
+        wait_again(joint, why);
+        return;
+    }
+    if (why && !joint->final && !forward->stopping && rarely(&forward->refused, forward))
+        say_error("refused", "%s: %s\nConnections to our port are reset.", forward->label, why);
+    end_for_good(joint);
+}
+
+static void on_line_event(void *context, struct io_line *line, const helio_event *event)
+{
+    struct joint *joint = context;
+
+    (void)line;
+    if (event->kind == HELIO_EVENT_PEER)
+        decide(joint);
+    else if (event->kind == HELIO_EVENT_OPEN)
+        on_open(joint);
+    else if (joint->relay &&
+             (event->kind == HELIO_EVENT_DATA || event->kind == HELIO_EVENT_MESSAGE ||
+              event->kind == HELIO_EVENT_CLOSED))
+        io_relay_event(joint->relay, event);
+}
+
+static void on_line_writable(void *context, struct io_line *line)
+{
+    struct joint *joint = context;
+
+    (void)line;
+    if (joint->relay)
+        io_relay_writable(joint->relay);
+}
+
+static void on_line_ended(void *context, struct io_line *line, enum helio_err err)
+{
+    struct joint *joint = context;
+    const char *cause = joint->cause ? joint->cause : causes[err];
+
+    if (joint->stage != JOINED) {
+        on_call_ended(joint, err);
+        return;
+    }
+    say_closed(joint, cause ? cause : "failed here", err);
+    io_relay_free(joint->relay); /* resets what has not ended in order */
+    io_line_free(line);
+    leave(joint);
+}
+
+static const struct io_line_handlers line_handlers = {
+    .event = on_line_event,
+    .writable = on_line_writable,
+    .ended = on_line_ended,
+};
+
+static uint64_t time_left(const struct joint *joint, uint64_t most)
+{
+    uint64_t now = now_of(joint->forward);
+    uint64_t left = joint->deadline > now ? joint->deadline - now : 1;
+
+    return left < most ? left : most;
+}
+
+static void on_dialled(void *context, struct io_stream *stream, const struct io_report *report)
+{
+    struct joint *joint = context;
+    struct forward *forward = joint->forward;
+    enum helio_err err;
+
+    if (!stream) {
+        wait_again(joint, io_fault_text(report->fault));
+        return;
+    }
+    joint->stage = CALLING;
+    err = io_line_new(&joint->line, forward->loop, stream, &forward->config, HELIO_INITIATOR,
+                      time_left(joint, 1000 * HELIO_HANDSHAKE_SECONDS), &line_handlers, joint);
+    if (err) {
+        say_error("call", "cannot begin a session: %s", helio_strerror(err));
+        joint->line = NULL;
+        end_for_good(joint);
+    }
+}
+
+static void call(struct joint *joint)
+{
+    struct forward *forward = joint->forward;
+    enum helio_err err;
+
+    io_dial_free(joint->dial);
+    joint->dial = NULL;
+    joint->stage = DIALLING;
+    reach_begin(&forward->reach);
+    err = io_dial_new(&joint->dial, forward->loop, &forward->station,
+                      station_family(forward->options),
+                      time_left(joint, 1000 * HELIO_HANDSHAKE_SECONDS), on_dialled, joint);
+    if (err) {
+        say_error("dial", "cannot look up %s: %s", forward->label, helio_strerror(err));
+        joint->dial = NULL;
+        end_for_good(joint);
+    }
+}
+
+/* --------------------------------------------------------------------------------- the interface -- */
+
+/* The first that waits; new ones are linked last, so this is also their order. */
+static struct joint *first_waiting(const struct forward *forward)
+{
+    struct joint *joint = forward->first;
+
+    while (joint && joint->stage != WAITING)
+        joint = joint->next;
+    return joint;
+}
+
+/* When the next of those that wait gives up. */
+static uint64_t first_deadline(const struct forward *forward)
+{
+    const struct joint *joint = first_waiting(forward);
+
+    return joint ? joint->deadline : UINT64_MAX;
+}
+
+void joints_call(struct forward *forward)
+{
+    uint64_t now = now_of(forward), wait, deadline;
+    struct joint *joint;
+
+    if (forward->stopping)
+        return;
+    while (reach_allows(&forward->reach, now) && (joint = first_waiting(forward)))
+        call(joint);
+    deadline = first_deadline(forward);
+    if (deadline == UINT64_MAX)
+        return;
+    wait = reach_wait(&forward->reach, now);
+    if (wait > deadline - now)
+        wait = deadline > now ? deadline - now : 1;
+    io_timer_set(forward->retry, wait);
+}
+
+void joints_give_up(struct forward *forward)
+{
+    uint64_t now = now_of(forward);
+
+    for (struct joint *joint = forward->first, *next; joint; joint = next) {
+        next = joint->next;
+        if (joint->stage == WAITING && (forward->stopping || now >= joint->deadline)) {
+            if (!forward->stopping)
+                say_given_up(joint);
+            leave(joint);
+        }
+    }
+}
+
+unsigned joints_drop(struct forward *forward)
+{
+    unsigned dropped = 0;
+
+    for (struct joint *joint = forward->first, *next; joint; joint = next) {
+        next = joint->next;
+        if (joint->stage == DIALLING) {
+            end_for_good(joint);
+        } else if (joint->line) {
+            joint->cause = "we ended";
+            io_line_drop(joint->line);
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+static void tune(int fd)
+{
+    static const int on = 1, seconds = KEEPALIVE_SECONDS;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+}
+
+void joint_begin(struct forward *forward, const struct io_caller *local)
+{
+    struct joint *joint = calloc(1, sizeof *joint);
+    unsigned seconds = forward->options->timeout ? forward->options->timeout : WAIT_SECONDS;
+
+    if (!joint) {
+        say_error("memory", "%s", helio_strerror(HELIO_E_MEMORY));
+        close(local->fd);
+        return;
+    }
+    joint->forward = forward;
+    joint->local = local->fd;
+    joint->deadline = now_of(forward) + 1000 * (uint64_t)seconds;
+    memcpy(joint->name, local->name, sizeof joint->name);
+    tune(local->fd);
+    link_last(joint);
+    joints_call(forward);
+}

@@ -1,0 +1,60 @@
+#include "forward/reach.h"
+
+#include <assert.h>
+
+static bool is_down(const struct reach *reach)
+{
+    return reach->pause > 0;
+}
+
+bool reach_allows(const struct reach *reach, uint64_t now)
+{
+    if (is_down(reach))
+        return reach->calling == 0 && now >= reach->next;
+    return reach->calling < REACH_CALLS_MAX;
+}
+
+uint64_t reach_wait(const struct reach *reach, uint64_t now)
+{
+    if (reach_allows(reach, now))
+        return 0;
+    if (!is_down(reach) || reach->calling > 0)
+        return UINT64_MAX;
+    return reach->next - now;
+}
+
+void reach_begin(struct reach *reach)
+{
+    reach->calling++;
+}
+
+void reach_ended(struct reach *reach)
+{
+    assert(reach->calling > 0);
+    reach->calling--;
+}
+
+bool reach_succeeded(struct reach *reach)
+{
+    bool was_down = is_down(reach);
+
+    reach_ended(reach);
+    reach->pause = 0;
+    return was_down;
+}
+
+/* Calls that began before it went down fail, too, and say nothing new. */
+bool reach_failed(struct reach *reach, uint64_t now, uint32_t random)
+{
+    bool was_up = !is_down(reach);
+
+    reach_ended(reach);
+    if (!was_up && now < reach->next)
+        return false;
+    reach->pause = was_up ? REACH_FIRST_MS : 2 * reach->pause;
+    if (reach->pause > REACH_LAST_MS)
+        reach->pause = REACH_LAST_MS;
+    /* Between half of the pause and all of it. */
+    reach->next = now + reach->pause - random % (reach->pause / 2 + 1);
+    return was_up;
+}
