@@ -103,7 +103,6 @@ static void handshakes_share_identities(void **state)
 {
     (void)state;
     static struct worker workers[THREADS];
-    const uint8_t(*ids)[ID_SIZE];
 
     /* Loaded before there is another thread; what is found at the first use is left to be found. */
     test_identity(0);
