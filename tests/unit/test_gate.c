@@ -400,6 +400,19 @@ static void one_source_has_half_at_most(void **state)
     }
 }
 
+/* Half of one handshake is none, but a source that is known from before has that one, too. */
+static void a_limit_of_one_is_for_anybody(void **state)
+{
+    struct gate *gate = new_gate(1, true);
+    struct io_source source = ipv4(7), other = ipv4(8);
+
+    (void)state;
+    shake(gate, &source, GATE_LEFT, 0);
+    assert_int_equal(gate_ask(gate, &source, 0), GATE_IN);
+    expect(gate, &other, 0, GATE_FULL, "another", 0);
+    gate_free(gate);
+}
+
 /* 2^16 sources in a row, each in for long: chance pushes out some of the last ones, no more. */
 static void the_table_takes_sources_in_a_row(void **state)
 {
@@ -559,6 +572,7 @@ int main(void)
         cmocka_unit_test(without_penalties_sources_are_all_the_same),
         cmocka_unit_test(a_source_is_an_address_or_a_network),
         cmocka_unit_test(one_source_has_half_at_most),
+        cmocka_unit_test(a_limit_of_one_is_for_anybody),
         cmocka_unit_test(the_table_takes_sources_in_a_row),
         cmocka_unit_test(a_full_table_forgets_the_least),
         cmocka_unit_test(sources_may_be_forgotten_while_they_shake_hands),
