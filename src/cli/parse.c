@@ -212,6 +212,8 @@ static const struct pair {
     {"classic", "peer", "nobody proves a key in classic"},
     {"classic", "accept-new", "nobody proves a key in classic"},
     {"classic", "suite", "classic has no suites"},
+    {"allow", "accept-new", "only who is in the file is served"},
+    {"allow", "peer", "each of them says who is served"},
 };
 
 static const struct pair needing[] = {
