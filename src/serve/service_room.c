@@ -152,13 +152,16 @@ static void leave(struct member *member);
 /* All that it said has been told: it may go. */
 static void depart(struct member *member)
 {
+    struct io_line *line = member->guest->line;
+
     leave(member);
     if (member->lost) {
-        guest_fail(member->guest, "the server stopped");
+        guest_fail(member->guest, "stopped");
         return;
     }
-    io_line_confirm(member->guest->line);
-    io_line_close(member->guest->line);
+    io_line_resume(line); /* its receipt is still to come */
+    io_line_confirm(line);
+    io_line_close(line);
 }
 
 static void wait_for_credit(struct member *member, uint64_t needed)
