@@ -255,7 +255,8 @@ typedef enum helio_event_kind {
     HELIO_EVENT_DATA,    /* a piece of the stream, or of a message that goes on */
     HELIO_EVENT_MESSAGE, /* the last (or only) piece of a message; may be empty */
     HELIO_EVENT_PONG,    /* the answer to a ping, with its content */
-    HELIO_EVENT_CLOSED   /* the peer closed its direction, authenticated; ours may go on */
+    HELIO_EVENT_CLOSED,  /* the peer closed its direction, authenticated; ours may go on */
+    HELIO_EVENT_RESULT   /* how the command that the peer ran ended: data[0], as HELIO_RESULT */
 } helio_event_kind;
 
 typedef struct helio_event {
@@ -270,7 +271,12 @@ typedef enum helio_content {
     HELIO_DATA,    /* stream bytes, or the beginning of a message; not padded */
     HELIO_MESSAGE, /* the end of a message, or a whole one; padded, so that its length tells little
                     */
-    HELIO_PING     /* at most 64 bytes; the peer's engine answers by itself */
+    HELIO_PING,    /* at most 64 bytes; the peer's engine answers by itself */
+    /*
+     * One byte, once: how the command that we ran for the peer has ended; 0: well, else its exit
+     * status, or 128 and the number of the signal that killed it.  Only pings and the close follow.
+     */
+    HELIO_RESULT
 } helio_content;
 
 /* Why a station is refused; told to it authenticated (protocol.md 5.4, 5.5). */
@@ -318,7 +324,8 @@ HELIO_API void helio_session_refuse(helio_session *session, helio_refusal why);
 
 /*
  * Takes all n bytes or none.  HELIO_E_AGAIN: pull first.  HELIO_E_STATE: not open, or closed.
- * HELIO_E_TOO_LONG: n > HELIO_SEND_MAX, or a classic message or a ping over its limit.
+ * HELIO_E_TOO_LONG: n > HELIO_SEND_MAX, or a classic message, a ping or a result over its limit.
+ * HELIO_E_ARGUMENT: a result without its byte, or no such content.
  * classic knows whole messages only, each as the end of our turn: HELIO_E_STATE out of turn.
  */
 HELIO_API HELIO_MUST_CHECK enum helio_err
@@ -366,6 +373,11 @@ HELIO_API uint16_t helio_session_suite(const helio_session *session);
 /* The same 32 bytes on both sides, new in each session, public.  HELIO_E_STATE before OPEN. */
 HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_id(const helio_session *session,
                                                            uint8_t out[32]);
+/*
+ * How often the key of one direction was replaced (protocol.md 4.4): of ours (sent is 1), or of the
+ * peer's (0).  Also after the end.
+ */
+HELIO_API uint64_t helio_session_epochs(const helio_session *session, int sent);
 /*
  * Key material for the caller's own use, bound to this session, label (1 to 64 bytes of ASCII) and
  * context (protocol.md 4.5).  1 to 8160 bytes.  HELIO_E_STATE before OPEN.

@@ -214,6 +214,13 @@ static enum helio_err op_id(const struct helio_session *s, uint8_t out[32])
     return HELIO_E_STATE;
 }
 
+static uint64_t op_epochs(const struct helio_session *s, bool sent)
+{
+    (void)s;
+    (void)sent;
+    return 0;
+}
+
 static enum helio_err op_export(const struct helio_session *s, const char *label,
                                 const uint8_t *context, size_t context_n, uint8_t *out, size_t n)
 {
@@ -259,6 +266,7 @@ static const struct session_ops classic_ops = {
     .farewell = op_farewell,
     .done = op_done,
     .id = op_id,
+    .epochs = op_epochs,
     .export_key = op_export,
     .wipe = op_wipe,
     .destroy = op_destroy,

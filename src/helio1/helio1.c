@@ -198,23 +198,32 @@ static enum helio_err op_send(struct helio_session *s, const uint8_t *data, size
 {
     static const struct {
         enum record_kind kind;
+        size_t least;
         size_t most;
+        bool after_result; /* may follow a result */
     } contents[] = {
-        [HELIO_DATA] = {RECORD_DATA, CONTENT_MAX},
-        [HELIO_MESSAGE] = {RECORD_MESSAGE, CONTENT_MAX},
-        [HELIO_PING] = {RECORD_PING, PING_MAX},
+        [HELIO_DATA] = {RECORD_DATA, 0, CONTENT_MAX, false},
+        [HELIO_MESSAGE] = {RECORD_MESSAGE, 0, CONTENT_MAX, false},
+        [HELIO_PING] = {RECORD_PING, 0, PING_MAX, true},
+        [HELIO_RESULT] = {RECORD_RESULT, RESULT_SIZE, RESULT_SIZE, false},
     };
     struct helio1 *h = helio1_of(s);
+    enum helio_err err;
 
     if (h->state != OPEN || h->sent_close)
         return HELIO_E_STATE;
-    if ((size_t)content >= sizeof contents / sizeof *contents)
+    if ((size_t)content >= sizeof contents / sizeof *contents || n < contents[content].least)
         return HELIO_E_ARGUMENT;
     if (n > contents[content].most)
         return HELIO_E_TOO_LONG;
+    if (h->sent_result && !contents[content].after_result)
+        return HELIO_E_STATE;
     if (content == HELIO_DATA && n == 0)
         return HELIO_OK;
-    return line_send(h, contents[content].kind, data, n);
+    err = line_send(h, contents[content].kind, data, n);
+    if (!err && content == HELIO_RESULT)
+        h->sent_result = true;
+    return err;
 }
 
 static enum helio_err op_close(struct helio_session *s)
@@ -259,6 +268,13 @@ static enum helio_err op_id(const struct helio_session *s, uint8_t out[32])
         return HELIO_E_STATE;
     memcpy(out, h->id, sizeof h->id);
     return HELIO_OK;
+}
+
+static uint64_t op_epochs(const struct helio_session *s, bool sent)
+{
+    const struct helio1 *h = (const struct helio1 *)(const void *)s;
+
+    return sent ? h->send.epoch : h->receive.epoch;
 }
 
 static enum helio_err op_export(const struct helio_session *s, const char *label,
@@ -307,6 +323,7 @@ static const struct session_ops helio1_ops = {
     .farewell = op_farewell,
     .done = op_done,
     .id = op_id,
+    .epochs = op_epochs,
     .export_key = op_export,
     .wipe = op_wipe,
     .destroy = op_destroy,

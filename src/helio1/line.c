@@ -81,10 +81,23 @@ static enum helio_err on_alert(struct helio1 *h, const uint8_t *content, size_t 
     return HELIO_E_ALERT;
 }
 
-/* protocol.md 6: what a direction may still carry after its close. */
+static enum helio_err on_result(struct helio1 *h, const uint8_t *content, size_t n)
+{
+    if (n != RESULT_SIZE)
+        return HELIO_E_BROKEN;
+    h->received_result = true;
+    session_raise(&h->session, HELIO_EVENT_RESULT, content, n);
+    return HELIO_OK;
+}
+
+/* protocol.md 6: what a direction may still carry after its result, and after its close. */
 static bool allowed_now(const struct helio1 *h, enum record_kind kind)
 {
-    return !h->received_close || kind == RECORD_RECEIPT || kind == RECORD_ALERT;
+    bool says_more = kind == RECORD_DATA || kind == RECORD_MESSAGE || kind == RECORD_RESULT;
+
+    if (h->received_close)
+        return kind == RECORD_RECEIPT || kind == RECORD_ALERT;
+    return !(h->received_result && says_more);
 }
 
 /*
@@ -105,7 +118,7 @@ enum helio_err line_on_record(struct helio1 *h, const uint8_t *frame, size_t n)
     static record_handler *const handlers[RECORD_KIND_END] = {
         [RECORD_DATA] = on_data,       [RECORD_MESSAGE] = on_message, [RECORD_CLOSE] = on_close,
         [RECORD_PING] = on_ping,       [RECORD_PONG] = on_pong,       [RECORD_ALERT] = on_alert,
-        [RECORD_RECEIPT] = on_receipt,
+        [RECORD_RECEIPT] = on_receipt, [RECORD_RESULT] = on_result,
     };
     struct record record;
     uint8_t *text;

@@ -15,8 +15,11 @@ enum helio_err direction_begin(struct direction *d, enum aead_cipher cipher,
 
 void direction_clear(struct direction *d)
 {
+    uint32_t epoch = d->epoch;
+
     aead_clear(&d->key);
     wipe(d, sizeof *d);
+    d->epoch = epoch;
 }
 
 static enum helio_err begin_next_epoch(struct direction *d)

@@ -25,7 +25,7 @@ struct direction {
 
 HELIO_MUST_CHECK enum helio_err direction_begin(struct direction *d, enum aead_cipher cipher,
                                                 const uint8_t secret[SHA256_SIZE]);
-/* Wipes; a zeroed struct is fine. */
+/* Wipes all but the epoch's number, which is public; a zeroed struct is fine. */
 void direction_clear(struct direction *d);
 
 /* L rounded up so that its length tells O(log log L) bits (Nikitin et al. 2019); L >= 1. */

@@ -58,8 +58,10 @@ struct helio1 {
     struct direction receive;
     uint8_t exporter[SHA256_SIZE];
     uint8_t id[SHA256_SIZE];
+    bool sent_result; /* no data or message after it */
     bool sent_close;
     bool sent_receipt; /* only after received_close; ends our direction */
+    bool received_result;
     bool received_close;
     bool received_receipt; /* only after sent_close; ends the peer's direction */
 

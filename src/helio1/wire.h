@@ -63,6 +63,7 @@ enum record_kind {
     RECORD_PONG = 5,
     RECORD_ALERT = 6,
     RECORD_RECEIPT = 7,
+    RECORD_RESULT = 8,
     RECORD_KIND_END
 };
 
@@ -71,6 +72,7 @@ enum record_alert { RECORD_ALERT_FAILED = 1, RECORD_ALERT_VIOLATION = 2 };
 enum {
     CONTENT_MAX = HELIO_SEND_MAX,
     PING_MAX = 64,
+    RESULT_SIZE = 1,
     RECORD_PLAIN_MAX = 67584, /* Padme of CONTENT_MAX + 1 */
     FRAME_MAX = FRAME_HEADER_SIZE + RECORD_PLAIN_MAX + AEAD_TAG_SIZE
 };

@@ -615,7 +615,7 @@ enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
     }
     if (err == HELIO_E_AGAIN)
         line->starved = true;
-    if (err == HELIO_OK)
+    if (err == HELIO_OK && (content == HELIO_DATA || content == HELIO_MESSAGE))
         line->sent += n;
     advance(line);
     return err;

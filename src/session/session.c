@@ -223,6 +223,11 @@ enum helio_err helio_session_id(const helio_session *session, uint8_t out[32])
     return session->error ? session->error : session->ops->id(session, out);
 }
 
+uint64_t helio_session_epochs(const helio_session *session, int sent)
+{
+    return session->ops->epochs(session, sent != 0);
+}
+
 enum helio_err helio_session_export(const helio_session *session, const char *label,
                                     const uint8_t *context, size_t context_size, uint8_t *out,
                                     size_t n)

@@ -39,6 +39,7 @@ struct session_ops {
     void (*farewell)(struct helio_session *, enum helio_err err);
     bool (*done)(const struct helio_session *);
     enum helio_err (*id)(const struct helio_session *, uint8_t out[32]);
+    uint64_t (*epochs)(const struct helio_session *, bool sent);
     enum helio_err (*export_key)(const struct helio_session *, const char *label,
                                  const uint8_t *context, size_t context_n, uint8_t *out, size_t n);
     /* Wipes every secret; the struct stays. */

@@ -395,8 +395,8 @@ def check_service(raw):
 
 # 6. Records
 
-DATA, MESSAGE, CLOSE, PING, PONG, KIND_ALERT, RECEIPT = range(1, 8)
-KINDS = {"data": DATA, "message": MESSAGE, "close": CLOSE, "ping": PING, "pong": PONG, "alert": KIND_ALERT, "receipt": RECEIPT}
+DATA, MESSAGE, CLOSE, PING, PONG, KIND_ALERT, RECEIPT, RESULT = range(1, 9)
+KINDS = {"data": DATA, "message": MESSAGE, "close": CLOSE, "ping": PING, "pong": PONG, "alert": KIND_ALERT, "receipt": RECEIPT, "result": RESULT}
 CONTENT_MAX, PLAIN_MAX, PING_MAX = 65536, 67584, 64
 
 
@@ -437,7 +437,7 @@ class Session:
 
     outcome   None while alive, then one of: done, cut, violation, alert, refused, left, no-common, failed.  The first stays.
     events    a list to read and clear: ("suite", n), ("peer", key, name, service), ("wait",), ("open",), ("data", b), ("message", b),
-              ("close",), ("receipt",), ("ping", b), ("pong", b), ("alert", reason), ("refused", reason), ("left", why), ("end", outcome)
+              ("close",), ("receipt",), ("result", n), ("ping", b), ("pong", b), ("alert", reason), ("refused", reason), ("left", why), ("end", outcome)
     values    every intermediate value, for the vectors
     """
 
@@ -451,6 +451,7 @@ class Session:
         self.input, self.output, self.transcript = bytearray(), bytearray(), b""
         self.sender = self.receiver = None
         self.closed = self.confirmed = self.peer_closed = self.peer_confirmed = self.waited = False
+        self.said_result = self.peer_said_result = False
         self.peer_key = self.peer_name = self.peer_service = self.suite = None
 
     # Bytes in, bytes out
@@ -496,6 +497,11 @@ class Session:
 
     def ping(self, content=b""):
         self.send_record(PING, content)
+
+    def result(self, n):
+        """How the command that this station ran has ended; no more content follows."""
+        self.send_record(RESULT, u8(n))
+        self.said_result = True
 
     def close(self):
         """Ends this direction; the other may go on."""
@@ -674,6 +680,7 @@ class Session:
         require(len(content) <= CONTENT_MAX, "record: content too long")
         require(kind in KINDS.values(), "record: kind")
         require(not self.peer_closed or kind in (RECEIPT, KIND_ALERT), "record: after close")
+        require(not self.peer_said_result or kind not in (DATA, MESSAGE, RESULT), "record: after result")
         if kind == DATA:
             self.events.append(("data", content))
         elif kind == MESSAGE:
@@ -695,6 +702,10 @@ class Session:
             self.peer_confirmed = True
             self.events.append(("receipt",))
             self._done_if_all_said()
+        elif kind == RESULT:
+            require(len(content) == 1, "record: result")
+            self.peer_said_result = True
+            self.events.append(("result", content[0]))
         else:
             require(content in (b"\1", b"\2"), "record: alert")
             self.events.append(("alert", content[0]))
@@ -704,7 +715,7 @@ class Session:
 
     def send_record(self, kind, content, padding=0):
         """One record; `padding` zeros stand behind a kind that is not padded by rule."""
-        allowed = not self.closed or kind in (RECEIPT, KIND_ALERT)
+        allowed = kind in (RECEIPT, KIND_ALERT) or not (self.closed or self.said_result and kind in (DATA, MESSAGE, RESULT))
         assert self.state == "open" and allowed and not self.outcome, "the line is not open for sending"
         assert len(content) <= CONTENT_MAX or self.fault
         plain = content + u8(kind)
@@ -866,7 +877,7 @@ class Session:
 
 # The program: a pipe over TCP, for end-to-end tests
 
-EXIT_DONE, EXIT_LOCAL, EXIT_USAGE, EXIT_NO_CONNECTION, EXIT_TRUST, EXIT_BROKEN = range(6)
+EXIT_DONE, EXIT_LOCAL, EXIT_USAGE, EXIT_NO_CONNECTION, EXIT_TRUST, EXIT_BROKEN, EXIT_RESULT = range(7)
 HANDSHAKE_SECONDS, WAIT_SECONDS = 10, 120
 OUTPUT_HIGH = 1 << 20
 
@@ -877,6 +888,8 @@ LINE_FAULTS = {
     "cut": "end the connection after the data, without a close record",
     "alert": "send an alert record (reason 1) once open",
     "kind": "send a record of an unknown kind once open",
+    "result": "send a result without its byte once open",
+    "results": "send two results once open",
     "receipt": "end the connection where the receipt should come",
     "full": "fail where the receipt should come",
 }
@@ -892,6 +905,7 @@ class Line:
     def __init__(self, session, sock, source, args):
         self.s, self.sock, self.source, self.args = session, sock, source, args
         self.out = bytearray()
+        self.result = 0
         self.source_open = True
         self.deadline = time.monotonic() + HANDSHAKE_SECONDS
 
@@ -909,7 +923,7 @@ class Line:
             self._turn()
         self._report()
         self._linger()
-        return {"done": EXIT_DONE, "refused": EXIT_TRUST, "left": EXIT_TRUST, "failed": EXIT_LOCAL}.get(self.s.outcome, EXIT_BROKEN)
+        return {"done": EXIT_RESULT if self.result else EXIT_DONE, "refused": EXIT_TRUST, "left": EXIT_TRUST, "failed": EXIT_LOCAL}.get(self.s.outcome, EXIT_BROKEN)
 
     def _turn(self):
         is_open = self.s.state == "open"
@@ -936,8 +950,10 @@ class Line:
             if self.args.fault == "cut":
                 self._flush(everything=True)
                 self.s._end("cut")
-            else:
-                self.s.close()
+                return
+            if self.args.result is not None:
+                self.s.result(self.args.result)
+            self.s.close()
 
     def _read_socket(self):
         try:
@@ -982,9 +998,17 @@ class Line:
                 if self.args.fault == "alert":
                     self.s.fail()
                 elif self.args.fault == "kind":
-                    self.s.send_record(8, b"?")
+                    self.s.send_record(9, b"?")
+                elif self.args.fault == "result":
+                    self.s.send_record(RESULT, b"")
+                elif self.args.fault == "results":
+                    self.s.send_record(RESULT, b"\0")
+                    self.s.send_record(RESULT, b"\0")
             elif what == "close":
                 self._peer_closed()
+            elif what == "result":
+                self.result = rest[0]
+                say("result %d" % rest[0])
             elif what in ("refused", "left", "alert", "end"):
                 say("%s %s" % (what, rest[0]))
 
@@ -1027,6 +1051,7 @@ def arguments(argv):
     p.add_argument("--service", default="line", help="what connect asks for, and what listen gives")
     p.add_argument("--send-file", metavar="F", help="send this file in place of stdin")
     p.add_argument("--kind", choices=("data", "message"), default="data", help="records of a stream, or one message for each read")
+    p.add_argument("--result", type=int, metavar="N", help="at the end of the input: a command ended so")
     p.add_argument("--refuse", type=int, metavar="REASON", help="listen: refuse everyone, with this reason")
     p.add_argument("--ask", choices=("yes", "no"), help="listen: say wait, and then this; connect: leave with 5")
     p.add_argument("--fault", choices=SESSION_FAULTS + tuple(LINE_FAULTS), help="do this one thing wrong")

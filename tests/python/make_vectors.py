@@ -14,11 +14,11 @@ Run it again only when the wire changes; without a change it writes the same byt
               from, size, sha256    the same for bulk: how many bytes, and their hash
               deliver               what is delivered in their place (hex), where an attacker is at work
       event   at, event, ...        what the station reports, in order: peer (fingerprint, and at R name and service), waiting, open (at I name),
-                                    data, message, pong (each with data, or size and sha256), closed
+                                    data, message, pong, result (each with data, or size and sha256), closed
       trust   at                    the answer to peer: yes
       refuse  at, reason            the answer to peer: no (at I: LEAVE)
       wait    at                    the answer to peer: later (only at R; trust or refuse follows)
-      send    at, kind, data        kind message, data or ping; "fill": n in place of data is n bytes, the i-th being i mod 251
+      send    at, kind, data        kind message, data, ping or result; "fill": n in place of data is n bytes, the i-th being i mod 251
       close   at
       confirm at                    all that came before the peer's close is where it should be: the receipt
       fail    at                    the station gives up for a reason of its own
@@ -148,6 +148,8 @@ class Case:
                 continue  # nothing to report: a stream does not show where its records end
             elif kind in ("data", "message", "pong"):
                 self.step("event", at=role, event=kind, **described(rest[0]))
+            elif kind == "result":
+                self.step("event", at=role, event=kind, **described(bytes(rest)))
             elif kind == "close":
                 self.step("event", at=role, event="closed")
                 self.confirm_if_due(role)
@@ -192,7 +194,12 @@ class Case:
         if role in self.engines:
             self.step("send", at=role, kind=kind, **({"fill": len(data)} if filled else {"data": data.hex()}))
         session = self.sessions[role]
-        session.ping(data) if kind == "ping" else session.send(data, kind)
+        if kind == "ping":
+            session.ping(data)
+        elif kind == "result":
+            session.result(data[0])
+        else:
+            session.send(data, kind)
         return self.pump() if pump else self
 
     def bulk(self, role, kind, n):
@@ -325,6 +332,13 @@ def slow():
     return case.confirm("R").confirm("I").done()
 
 
+def commands():
+    """Both ran a command for the other: one of them ended badly.  Between result and close only pings go."""
+    case = Case("results", suites=[CHACHA]).handshake().send("R", "data", b"its output").send("R", "result", b"\x8f")
+    case.send("I", "data", b"still talking").send("R", "ping", b"after it").send("I", "ping", b"and back")
+    return case.close("R").send("I", "message", b"bye").send("I", "result", b"\0").close("I").done()
+
+
 def disk_full():
     """The responder has closed, and then fails where its receipt should come."""
     return Case("a failure after close", confirm=False).handshake().close("R").send("I", "data", b"for the disk").close("I").fail("R").done()
@@ -357,6 +371,7 @@ def cases():
     yield tampered_record(6)
     yield slow()
     yield disk_full()
+    yield commands()
     yield Case("a failure of its own").handshake().send("I", "data", b"up to here").fail("R").done()
 
 
@@ -441,13 +456,15 @@ AUTH_EXTRAS = {
 ACCEPTS = {"name cut": b"\0\3ab", "name and more": b"\0\1ab", "name with a newline": b"\0\1\n", "nothing behind 0": b"\0", "no reason": b"\1",
            "reason 0": b"\1\0", "reason 5": b"\1\5", "refused and more": b"\1\1\0", "wait and more": b"\2\0", "answer 3": b"\3"}
 RECORDS = {
-    "only zeros": bytes(9), "kind 8": b"x\x08", "kind 255": b"\xff", "receipt, but nothing is closed": b"\7", "close with content": b"x\3", "close with a zero before it": b"\0\3",
+    "only zeros": bytes(9), "kind 9": b"x\x09", "kind 255": b"\xff", "receipt, but nothing is closed": b"\7", "close with content": b"x\3", "close with a zero before it": b"\0\3",
     "ping of 65 bytes": b"p" * 65 + b"\4", "pong of 65 bytes": b"p" * 65 + b"\5", "alert without a reason": b"\6", "alert 0": b"\0\6", "alert 3": b"\3\6",
-    "alert and more": b"\1\1\6", "alert 2": b"\2\6",
+    "alert and more": b"\1\1\6", "alert 2": b"\2\6", "result without a byte": b"\x08", "result of two bytes": b"\0\1\x08",
 }
 ALLOWED_RECORDS = [b"\1", b"\2", b"padded\1\0\0\0", b"not padded as it should be\2", b"two\0\0\2", b"no ping of yours\5",
                    b"p" * 64 + b"\4\0\0", b"\4"]
-AFTER_CLOSE = {"data": b"\1", "message": b"x\2", "close": b"\3", "ping": b"\4", "pong": b"\5", "receipt, but we have not closed": b"\7", "alert": b"\1\6"}
+AFTER_CLOSE = {"data": b"\1", "message": b"x\2", "close": b"\3", "ping": b"\4", "pong": b"\5", "receipt, but we have not closed": b"\7", "alert": b"\1\6",
+               "result": b"\0\x08"}
+AFTER_RESULT = {"data": b"more\1", "message": b"\2", "result, the same": b"\0\x08", "result, another": b"\1\x08"}
 HEADERS = {"ALERT": "07000001", "HELLO": "01000046", "ACCEPT": "04000011", "type 0": "00000011", "length 16": "05000010", "length 67601": "05010811"}
 
 
@@ -493,6 +510,12 @@ def peers():
     yield says(peer("once closed: a violation, and an alert behind our close", "R").close("I"), "R", bytes.fromhex("07000001")).done()
     for name, plain in AFTER_CLOSE.items():
         yield sealed(peer("once closed: " + name, "R", confirm=False).close("R"), "R", plain).done()
+    for name, plain in AFTER_RESULT.items():
+        yield sealed(sealed(peer("after the result: " + name, "R"), "R", b"\0\x08"), "R", plain).done()
+    case = peer("padded result, pong, close", "R")
+    for plain in (b"\xff\x08\0\0", b"no ping of yours\5"):
+        sealed(case, "R", plain)
+    yield case.send("I", "ping", b"there").close("I").close("R").done()
     yield sealed(peer("once both closed: receipt with content", "R", confirm=False).close("I").close("R"), "R", b"x\7").done()
     yield sealed(peer("receipt twice", "R").close("I"), "R", b"\7").done()
     yield sealed(peer("padded receipt after close", "R", confirm=False).close("I").close("R").confirm("I"), "R", b"\7\0\0").done()

@@ -674,7 +674,7 @@ def send_plain(session, plain):
 
 
 BAD_RECORDS = {
-    "nothing": b"\0", "only zeros": bytes(67584), "kind 8": b"x\x08", "receipt with content": b"x\7", "receipt": b"\7", "kind 255": b"\xff", "content too long": b"x" * 65537 + b"\1",
+    "nothing": b"\0", "only zeros": bytes(67584), "kind 9": b"x\x09", "receipt with content": b"x\7", "receipt": b"\7", "kind 255": b"\xff", "content too long": b"x" * 65537 + b"\1",
     "close with content": b"x\3", "close with zeros before it": b"\0\3", "ping too long": b"p" * 65 + b"\4", "pong too long": b"p" * 65 + b"\5",
     "empty alert": b"\6", "alert 0": b"\0\6", "alert 3": b"\3\6", "alert of two bytes": b"\1\1\6",
 }

@@ -113,6 +113,10 @@ static void note_event(struct station *s, const helio_event *event, struct seen 
         memcpy(seen->data + seen->data_n, event->data, event->size);
         seen->data_n += event->size;
     }
+    if (event->kind == HELIO_EVENT_RESULT) {
+        assert_int_equal(event->size, 1);
+        seen->result = event->data[0];
+    }
     if (event->kind == HELIO_EVENT_PEER) {
         enum helio_err err = helio_session_trust(s->session);
 

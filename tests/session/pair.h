@@ -35,7 +35,8 @@ void station_free(struct station *s);
 
 /* What came out of a station while bytes went in. */
 struct seen {
-    unsigned count[HELIO_EVENT_CLOSED + 1]; /* events by kind */
+    unsigned count[HELIO_EVENT_RESULT + 1]; /* events by kind */
+    uint8_t result;                         /* of the last RESULT */
     uint8_t data[1 << 17];                  /* of DATA and MESSAGE, joined */
     size_t data_n;
     enum helio_err error; /* the first */

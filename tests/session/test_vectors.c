@@ -345,6 +345,7 @@ static void do_event(struct replay *r, struct json_object *step)
         [HELIO_EVENT_WAITING] = "waiting", [HELIO_EVENT_OPEN] = "open",
         [HELIO_EVENT_DATA] = "data",       [HELIO_EVENT_MESSAGE] = "message",
         [HELIO_EVENT_PONG] = "pong",       [HELIO_EVENT_CLOSED] = "closed",
+        [HELIO_EVENT_RESULT] = "result",
     };
     struct side *s = side_at(r, step, "at");
     helio_event e = next_event(r, s);
@@ -357,7 +358,7 @@ static void do_event(struct replay *r, struct json_object *step)
     else if (e.kind == HELIO_EVENT_OPEN)
         saw_open(r, s, step);
     else if (e.kind == HELIO_EVENT_DATA || e.kind == HELIO_EVENT_MESSAGE ||
-             e.kind == HELIO_EVENT_PONG)
+             e.kind == HELIO_EVENT_PONG || e.kind == HELIO_EVENT_RESULT)
         same_data(r, step, e.data, e.size);
 }
 
@@ -381,10 +382,14 @@ static void do_send(struct replay *r, struct json_object *step)
     static struct bytes b;
     const char *kind = get_text(step, "kind");
     struct side *s = side_at(r, step, "at");
-    helio_content content = strcmp(kind, "message") == 0 ? HELIO_MESSAGE
-                            : strcmp(kind, "ping") == 0  ? HELIO_PING
-                                                         : HELIO_DATA;
+    static const char *const contents[] = {[HELIO_DATA] = "data",
+                                           [HELIO_MESSAGE] = "message",
+                                           [HELIO_PING] = "ping",
+                                           [HELIO_RESULT] = "result"};
+    size_t content = 0;
 
+    while (strcmp(kind, contents[content]) != 0)
+        assert_in_range(++content, 0, sizeof contents / sizeof *contents - 1);
     settle(r, s);
     if (has(step, "fill")) {
         b.n = get_size(step, "fill");
@@ -394,7 +399,7 @@ static void do_send(struct replay *r, struct json_object *step)
     } else {
         b.n = from_hex(get_text(step, "data"), b.p, 0, sizeof b.p);
     }
-    assert_int_equal(helio_session_send(s->session, b.p, b.n, content), HELIO_OK);
+    assert_int_equal(helio_session_send(s->session, b.p, b.n, (helio_content)content), HELIO_OK);
 }
 
 static void do_close(struct replay *r, struct json_object *step)
