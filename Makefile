@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive check-ct check-neon bench-idea
+.PHONY: all demo check check-quick asan fuzz format lint install clean deps help check-exhaustive check-ct check-neon bench-idea bench soak
 
 all: $(BUILD)/build.ninja ## build the program and the library in build/
 	meson compile -C $(BUILD)
@@ -52,6 +52,14 @@ check-ct: deps ## constant time, on what two compilers make of it at four levels
 bench-idea: deps ## IDEA against libgcrypt, Botan, Crypto++ and OpenSSL's AEADs, with a plot, in bench/results/
 	packaging/install-deps packaging/debian-packages-bench.txt
 	@bench/run
+
+bench: deps all ## lines and servers against socat, ncat, ssh, stunnel and spiped, with charts, in bench/results/; ROUNDS=1 SIZE=64M is quick
+	packaging/install-deps packaging/debian-packages-bench.txt
+	@BUILD=$(BUILD) bench/lines $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY))
+
+SECONDS ?= 3600
+soak: all ## an hour (SECONDS) of 1,000 stations that come and go: flat memory, no descriptor leaked; in bench/results/
+	@BUILD=$(BUILD) bench/soak $(SECONDS)
 
 format: ## clang-format every C file
 	git ls-files -z '*.c' '*.h' '*.cc' | xargs -0 clang-format -i

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../figures.h"
@@ -84,9 +85,19 @@ static bool same_piece(uint64_t *seed, uint64_t at, size_t n)
     return true;
 }
 
+/* Of this process. */
+static double cpu_seconds(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
 int run_sink(int argc, char **argv)
 {
-    uint64_t seed = argc > 0 ? strtoull(argv[0], NULL, 10) : 0, bytes = 0, last = 0;
+    uint64_t seed = argc > 0 ? strtoull(argv[0], NULL, 10) : 0;
+    uint64_t bytes = 0, early = 0, first = 0, last = 0;
     bool same = true;
     ssize_t n;
 
@@ -95,9 +106,15 @@ int run_sink(int argc, char **argv)
             same = same && same_piece(&seed, bytes, (size_t)n);
         bytes += (uint64_t)n;
         last = nanoseconds();
+        if (first == 0) {
+            first = last;
+            early = bytes;
+        }
     }
-    printf("{\"bytes\":%llu,\"last_ns\":%llu,\"compared\":%s,\"same\":%s}\n",
-           (unsigned long long)bytes, (unsigned long long)last, argc > 0 ? "true" : "false",
+    printf("{\"bytes\":%llu,\"after_first\":%llu,\"seconds\":%.6f,\"cpu_s\":%.4f,"
+           "\"compared\":%s,\"same\":%s}\n",
+           (unsigned long long)bytes, (unsigned long long)(bytes - early),
+           (double)(last - first) / 1e9, cpu_seconds(), argc > 0 ? "true" : "false",
            same ? "true" : "false");
     return n < 0 || !same;
 }

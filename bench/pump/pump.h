@@ -20,8 +20,9 @@
 
 /*
  * source SIZE [SEED]: writes so many bytes to stdout: zeros, or the stream of that seed.
- * sink [SEED]: reads stdin to its end and says how many bytes came, when (nanoseconds of the clock
- * that only goes forward) the last did, and with a seed whether they were that stream.
+ * sink [SEED]: reads stdin to its end and says how many bytes came, how long it took from the first
+ * piece to the last and how many came after the first, what it used of the processor itself, and
+ * with a seed whether they were that stream.
  */
 int run_source(int argc, char **argv);
 int run_sink(int argc, char **argv);
