@@ -10,7 +10,8 @@
  * copies every other line byte for byte, comments and odd spacing included, and is refused while
  * there is a bad line, since nobody can tell what that was meant to say.
  *
- * Cost: n log n in the size of the file, whatever it holds, for reading, and so for changing.
+ * Cost: n log n in the size of the file, whatever it holds, for reading, and so for changing; log n
+ * for a look.
  */
 #include <assert.h>
 #include <errno.h>
@@ -26,7 +27,8 @@ enum { KNOWN_FILE_MAX = 16 << 20, KNOWN_NAME_MAX = 255 };
 struct helio_known {
     struct buffer text; /* the file, with NULs behind the names, which stations point at */
     helio_station *stations;
-    const helio_station **by_name; /* the same, sorted */
+    const helio_station **by_name; /* the same, sorted … */
+    const helio_station **by_key;  /* … and once more, by fingerprint */
     size_t count;
     size_t capacity;
 };
@@ -135,17 +137,36 @@ static int compare_stations(const void *a, const void *b)
     return order ? order : (x->line > y->line) - (x->line < y->line);
 }
 
-static enum helio_err sort_by_name(helio_known *known)
+/* By fingerprint, and in the file's order where several names have one. */
+static int compare_keys(const void *a, const void *b)
 {
-    if (known->count == 0)
-        return HELIO_OK;
-    known->by_name = calloc(known->count, sizeof *known->by_name);
-    if (!known->by_name)
+    const helio_station *x = *(const helio_station *const *)a;
+    const helio_station *y = *(const helio_station *const *)b;
+    int order = memcmp(&x->fingerprint, &y->fingerprint, sizeof x->fingerprint);
+
+    return order ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+static enum helio_err sort(const helio_known *known, const helio_station ***out,
+                           int (*compare)(const void *, const void *))
+{
+    *out = calloc(known->count, sizeof **out);
+    if (!*out)
         return HELIO_E_MEMORY;
     for (size_t i = 0; i < known->count; i++)
-        known->by_name[i] = &known->stations[i];
-    qsort(known->by_name, known->count, sizeof *known->by_name, compare_stations);
+        (*out)[i] = &known->stations[i];
+    qsort(*out, known->count, sizeof **out, compare);
     return HELIO_OK;
+}
+
+static enum helio_err sort_both(helio_known *known)
+{
+    enum helio_err err;
+
+    if (known->count == 0)
+        return HELIO_OK;
+    err = sort(known, &known->by_name, compare_stations);
+    return err ? err : sort(known, &known->by_key, compare_keys);
 }
 
 /* The first line whose name stands in an earlier one, or 0. */
@@ -183,7 +204,7 @@ static enum helio_err parse(helio_known *known, unsigned *bad_line)
                 return err;
         }
     }
-    err = sort_by_name(known);
+    err = sort_both(known);
     if (err)
         return err;
     /* What was read stands before the bad line; so does a repetition in it. */
@@ -248,6 +269,7 @@ void helio_known_free(helio_known *known)
     buffer_clear(&known->text);
     free(known->stations);
     free(known->by_name);
+    free(known->by_key);
     free(known);
 }
 
@@ -278,10 +300,20 @@ const helio_station *helio_known_by_name(const helio_known *known, const char *n
 const helio_station *helio_known_by_fingerprint(const helio_known *known,
                                                 const helio_fingerprint *fp)
 {
-    for (size_t i = 0; i < known->count; i++)
-        if (helio_fingerprint_equal(&known->stations[i].fingerprint, fp))
-            return &known->stations[i];
-    return NULL;
+    size_t low = 0, high = known->count;
+
+    /* The first that does not stand before fp is in low..high; high may be past the last. */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (memcmp(&known->by_key[middle]->fingerprint, fp, sizeof *fp) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < known->count && helio_fingerprint_equal(&known->by_key[low]->fingerprint, fp)
+               ? known->by_key[low]
+               : NULL;
 }
 
 /* -- changing -- */

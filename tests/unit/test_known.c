@@ -245,6 +245,38 @@ static void a_fingerprint_finds_its_first_name(void **state)
     helio_known_free(known);
 }
 
+/* Against a look at every line, for lists of each small size, every third name a second one. */
+static void each_fingerprint_is_found(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n < 40; n++) {
+        char text[40 * 80] = "", name[16], fp_text[HELIO_FINGERPRINT_TEXT];
+        size_t used = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            snprintf(name, sizeof name, "s%zu", i % 3 ? i : i / 2);
+            helio_fingerprint fp = fp_of_name(name);
+            helio_fingerprint_format(&fp, fp_text);
+            used += (size_t)snprintf(text + used, sizeof text - used, "n%zu %s\n", i, fp_text);
+        }
+        scratch_write("known", text, used, 0600);
+        helio_known *known = load("known");
+        for (size_t i = 0; i <= n; i++) {
+            snprintf(name, sizeof name, "s%zu", i);
+            helio_fingerprint fp = fp_of_name(name);
+            const helio_station *expected = NULL;
+            for (size_t k = 0; k < n && !expected; k++)
+                if (helio_fingerprint_equal(&helio_known_at(known, k)->fingerprint, &fp))
+                    expected = helio_known_at(known, k);
+            const helio_station *seen = helio_known_by_fingerprint(known, &fp);
+            if (seen != expected)
+                fail_msg("%zu lines, %s: expected %s, seen %s", n, name,
+                         expected ? expected->name : "none", seen ? seen->name : "none");
+        }
+        helio_known_free(known);
+    }
+}
+
 static void make_file(const char *name, mode_t mode)
 {
     scratch_write(name, TEXT("alice " FP_A "\n"), mode);
@@ -880,6 +912,7 @@ int main(void)
         ROW(bad_files_name_their_first_bad_line),
         ROW(names_have_at_most_255_bytes),
         ROW(a_fingerprint_finds_its_first_name),
+        ROW(each_fingerprint_is_found),
         ROW(only_files_that_no_other_may_write_are_read),
         ROW(a_strangers_file_is_refused),
         ROW(the_systems_refusals_keep_errno),
