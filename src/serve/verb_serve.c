@@ -53,7 +53,7 @@ static bool wants_echo(const struct options *options)
     return options->echo;
 }
 
-__attribute__((unused)) static bool wants_exec(const struct options *options)
+static bool wants_exec(const struct options *options)
 {
     return options->exec != NULL;
 }
@@ -73,7 +73,7 @@ static const struct {
     bool (*wanted)(const struct options *options);
 } services[] = {
     {&service_echo, wants_echo},
-    //EXEC
+    {&service_exec, wants_exec},
     {&service_forward, wants_forward},
     {&service_room, wants_room},
 };
