@@ -180,7 +180,7 @@ static void set_port(struct sockaddr *address, uint16_t port)
 
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t n = sizeof address;
     struct sockaddr_in6 in6;
 
