@@ -276,11 +276,29 @@ static void say_closed(const struct guest *guest, enum helio_err err, const char
 void guest_count(struct guest *guest)
 {
     struct metrics *metrics = guest_serve(guest)->metrics;
+    const helio_session *session = io_line_session(guest->line);
     struct io_line_account account = io_line_account(guest->line);
-    struct guest_count now = {account.sent, account.received};
+    const struct guest_count old = guest->told,
+                             now = {
+                                 .sent = account.sent,
+                                 .received = account.received,
+                                 .epochs_sent = helio_session_epochs(session, 1),
+                                 .epochs_received = helio_session_epochs(session, 0),
+                             };
+    const struct {
+        enum metric metric;
+        uint64_t more;
+    } rows[] = {
+        {METRIC_BYTES_SENT, now.sent - old.sent},
+        {METRIC_BYTES_RECEIVED, now.received - old.received},
+        {METRIC_EPOCHS_SENT, now.epochs_sent - old.epochs_sent},
+        {METRIC_EPOCHS_RECEIVED, now.epochs_received - old.epochs_received},
+    };
 
-    metrics_add(metrics, METRIC_BYTES_SENT, (int64_t)(now.sent - guest->told.sent));
-    metrics_add(metrics, METRIC_BYTES_RECEIVED, (int64_t)(now.received - guest->told.received));
+    /* Most of them are idle most of the time. */
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].more > 0)
+            metrics_add(metrics, rows[i].metric, (int64_t)rows[i].more);
     guest->told = now;
 }
 

@@ -61,8 +61,9 @@ extern const struct service service_echo, service_exec, service_forward, service
 
 struct tally;
 
+/* Bytes of content, and keys that were replaced. */
 struct guest_count {
-    uint64_t sent, received;
+    uint64_t sent, received, epochs_sent, epochs_received;
 };
 
 /* One station at a post. */
