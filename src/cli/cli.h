@@ -22,7 +22,8 @@ enum exit_status {
     STATUS_USAGE = 2,         /* wrong usage, or a wrong line in the config file */
     STATUS_NO_CONNECTION = 3, /* refused, no such host, timed out */
     STATUS_TRUST = 4,         /* the station is not trusted, or did not trust us */
-    STATUS_LINE = 5           /* the line was cut, altered, or broke the protocol */
+    STATUS_LINE = 5,          /* the line was cut, altered, or broke the protocol */
+    STATUS_RESULT = 6         /* all arrived, and the command at the other end had failed */
 };
 
 struct verb {

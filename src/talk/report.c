@@ -65,6 +65,7 @@ void report_close(const struct talk *talk, int status)
                                           {.key = "sent", .number = account.sent},
                                           {.key = "received", .number = account.received},
                                           {.key = "milliseconds", .number = account.duration},
+                                          {.key = "result", .number = talk->call.result},
                                           {.key = "status", .number = (uint64_t)status},
                                           {.key = NULL}},
                "closed: %s, sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %" PRIu64
@@ -140,11 +141,25 @@ static void report_error(const struct talk *talk, enum helio_err err)
 
 #pragma GCC diagnostic pop
 
+/* The line was fine; what ran at its other end was not. */
+static void report_result(const struct call *call)
+{
+    say_fields(SAY_ERROR, "result",
+               (const struct say_field[]){{.key = "peer", .text = call->who},
+                                          {.key = "result", .number = call->result},
+                                          {.key = NULL}},
+               "the command at %s ended with status %u", call->who, call->result);
+}
+
 int report_end(const struct talk *talk)
 {
     const struct call *call = &talk->call;
     helio_refusal why = helio_session_refusal(io_line_session(call->line));
 
+    if (call->err == HELIO_OK && call->result != 0 && !call->interrupted) {
+        report_result(call);
+        return STATUS_RESULT;
+    }
     if (call->err == HELIO_OK || call->refused || call->interrupted)
         return (int)exit_status_of(call->err);
     if (call->err == HELIO_E_REFUSED) {

@@ -44,6 +44,9 @@ static void on_line_event(void *context, struct io_line *line, const helio_event
     case HELIO_EVENT_OPEN:
         on_open(talk);
         break;
+    case HELIO_EVENT_RESULT:
+        talk->call.result = event->data[0];
+        break;
     case HELIO_EVENT_DATA:
     case HELIO_EVENT_MESSAGE:
     case HELIO_EVENT_CLOSED:

@@ -60,6 +60,7 @@ struct call {
     bool interrupted;       /* by the user, who knows */
     enum exit_status local; /* a failure of our own (said already), or STATUS_DONE */
     enum helio_err err;     /* how the line ended */
+    uint8_t result;         /* how the command at the other end ended; 0 when there was none */
     bool ended;
 };
 

@@ -18,7 +18,7 @@ from proxy import DOWN, UP, Proxy
 
 SUITES = ["idea-ctr-poly1305", "chacha20-poly1305", "aes-256-gcm"]
 BULK = int(os.environ.get("HELIO_TEST_BULK", 4 << 20))
-DONE, LOCAL, USAGE, NO_CONNECTION, TRUST, LINE = range(6)
+DONE, LOCAL, USAGE, NO_CONNECTION, TRUST, LINE, RESULT = range(7)
 
 
 def noise(n, seed=2):

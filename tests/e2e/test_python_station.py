@@ -1,4 +1,5 @@
 """helio against the naive station of tests/python/helio1.py, written from docs/protocol.md alone: both ways, each suite, each fault."""
+import json
 import os
 import re
 import subprocess
@@ -6,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import ROOT
-from test_line import DONE, LINE, SUITES, TRUST, Listener, file_of, noise
+from test_line import DONE, LINE, RESULT, SUITES, TRUST, Listener, file_of, noise
 
 STATION = str(ROOT / "tests" / "python" / "helio1.py")
 KEYS = ROOT / "tests" / "vectors" / "keys"
@@ -107,7 +108,7 @@ def test_a_service_that_listen_does_not_offer(alice):
 @pytest.mark.parametrize("fault, expected", [
     ("version", LINE), ("share", LINE), ("garbage", LINE), ("proof-tag", LINE), ("signature", LINE),
     ("confirmation", LINE), ("padding", LINE), ("record-tag", LINE), ("cut", LINE), ("alert", LINE), ("kind", LINE),
-    ("receipt", LINE), ("full", LINE),
+    ("receipt", LINE), ("full", LINE), ("result", LINE), ("results", LINE),
 ])
 def test_faults_of_a_caller(alice, fault, expected):
     listener = Listener(alice, "--accept-new")
@@ -117,13 +118,29 @@ def test_faults_of_a_caller(alice, fault, expected):
 
 
 @pytest.mark.parametrize("fault", ["suite", "share", "garbage", "proof-tag", "signature", "confirmation", "padding", "accept-tag",
-                                   "record-tag", "cut", "alert", "kind", "receipt", "full"])
+                                   "record-tag", "cut", "alert", "kind", "receipt", "full", "result", "results"])
 def test_faults_of_a_listener(alice, fault):
     naive = Naive("listen", 0, "--fault", fault)
     # The fault "suite" is idea-ctr-poly1305, whatever was offered.
     a = alice.run("connect", "--suite", "aes-256-gcm", "--peer", naive.fingerprint, f"{HERE}:{naive.port}")
     naive.end()
     assert a.status == LINE and a.raw == b"", a
+
+
+@pytest.mark.parametrize("result, expected", [(0, DONE), (1, RESULT), (143, RESULT), (255, RESULT)])
+def test_the_result_of_a_command(alice, bytes_file, result, expected):
+    """All of its output arrives, whatever became of the command; and a caller may have one, too."""
+    naive = Naive("listen", 0, "--result", str(result), "--send-file", str(bytes_file))
+    a = alice.run("connect", "--log", "json", "--peer", naive.fingerprint, f"{HERE}:{naive.port}")
+    assert (a.status, naive.end()[0]) == (expected, 0) and a.raw == bytes_file.read_bytes(), a
+    said = {e["event"]: e for e in map(json.loads, a.err.splitlines())}
+    assert said["close"]["result"] == result and said["close"]["status"] == expected, a
+    assert ("result" in said) == (result != 0) and said.get("result", said["close"])["result"] == result, a
+
+    listener = Listener(alice, "--accept-new")
+    assert Naive("connect", listener.port, "--result", str(result)).end()[0] == 0
+    a = listener.end()
+    assert a.status == expected and (f"ended with status {result}" in a.err) == (result != 0), a
 
 
 def test_a_caller_that_says_nothing(alice):
