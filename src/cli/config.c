@@ -76,7 +76,8 @@ static int config_take(void *context, const char *section, const char *name, con
         config_wrong(c, "", "there are no [sections] here");
         return 0;
     }
-    bool path = strcmp(name, "identity") == 0 || strcmp(name, "known") == 0;
+    bool path =
+        strcmp(name, "identity") == 0 || strcmp(name, "known") == 0 || strcmp(name, "allow") == 0;
     const char *copy = path ? config_path(c->options, value) : options_keep(c->options, value, "");
     const char *what = copy ? options_set(c->options, name, copy) : helio_strerror(HELIO_E_MEMORY);
     if (what)
