@@ -68,8 +68,12 @@ static void close_input(struct run *run)
 static void wait_readable(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    int n;
 
-    if (poll(&poll_fd, 1, PATIENCE_MS) != 1)
+    do
+        n = poll(&poll_fd, 1, PATIENCE_MS);
+    while (n < 0 && errno == EINTR); /* a child has ended */
+    if (n != 1)
         fail_msg("the child says nothing");
 }
 
