@@ -858,8 +858,8 @@ static void without_descriptors_it_rests_and_recovers(void **state)
     before = cpu_seconds() - before;
     assert_int_equal(book.accepted, 0);
     away = count_hung_up(fds, CALLERS);
-    /* One at the beginning, and one after each rest of 100 ms; time may have been short. */
-    assert_in_range(away, 1, 3);
+    /* One at the beginning and one after each rest of 100 ms; on a busy machine one more or less. */
+    assert_in_range(away, 1, 4);
     if (before > 0.1)
         fail_msg("it did not rest: %.3f s of processor time in 0.25 s", before);
     recover(&fillers);
