@@ -7,26 +7,34 @@
  * are CROWD of them the oldest is cut for each that comes.  A scraper is done within milliseconds,
  * so those who hold on are the ones that go.
  *
- * Invariant: fds[0..count) are open descriptors of libmicrohttpd's, oldest first; its thread alone
- * looks at them.
+ * The bound on connections is ours: libmicrohttpd (0.9.75) has one, too, and hangs when it is reached
+ * by connections that were handed to it.
+ *
+ * Invariants:
+ *  - fds[0..count) are open descriptors of libmicrohttpd's, oldest first; its thread alone looks at
+ *    them;
+ *  - live counts the connections that it was handed and has not closed, at most CONNECTIONS.
  */
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "cli/say.h"
 #include "cli/station.h"
 #include "serve/metrics.h"
 
 /* CROWD is well below CONNECTIONS: who was cut is still there until libmicrohttpd has seen it. */
-enum { CONNECTIONS = 64, CROWD = 16, TIMEOUT_S = 10, MEMORY = 8 << 10, STACK = 256 << 10 };
+enum { CONNECTIONS = 128, CROWD = 16, TIMEOUT_S = 10, MEMORY = 8 << 10, STACK = 256 << 10 };
 
 struct metrics_http {
     struct metrics *metrics;
     struct io_listener *listener;
     struct MHD_Daemon *daemon;
+    atomic_uint live;
     int fds[CROWD];
     size_t count;
 };
@@ -139,6 +147,8 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
     (void)own;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+        atomic_fetch_sub(&http->live, 1);
     if (!info)
         return;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
@@ -157,10 +167,16 @@ static void on_accept(void *context, const struct io_caller *caller)
     struct metrics_http *http = context;
     struct sockaddr_in6 address = {.sin6_family = AF_INET6};
 
+    if (atomic_fetch_add(&http->live, 1) >= CONNECTIONS) {
+        atomic_fetch_sub(&http->live, 1);
+        close(caller->fd);
+        return;
+    }
     memcpy(&address.sin6_addr, caller->source.address, sizeof address.sin6_addr);
     /* It closes the descriptor when it cannot take it. */
-    (void)MHD_add_connection(http->daemon, caller->fd, (const struct sockaddr *)&address,
-                             sizeof address);
+    if (MHD_add_connection(http->daemon, caller->fd, (const struct sockaddr *)&address,
+                           sizeof address) != MHD_YES)
+        atomic_fetch_sub(&http->live, 1);
 }
 
 /* --------------------------------------------------------------------------------- begin, end -- */
@@ -187,7 +203,7 @@ static struct MHD_Daemon *start_daemon(struct metrics_http *http)
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
         on_request, http,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+        MHD_OPTION_CONNECTION_LIMIT, 2 * (unsigned)CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK,
