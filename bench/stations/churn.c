@@ -19,6 +19,7 @@ enum {
     BURST_BITS = 17,    /* a burst is at most so many bits long */
     CUT_EARLY_MS = 40,  /* within about a handshake's time */
     SILENCE_MS = 60000, /* nothing comes back: something is stuck */
+    TOLD_MAX = 20,      /* the first ones say enough */
     DRAIN_MS = 20000    /* at the end all who are there leave within this */
 };
 
@@ -67,10 +68,13 @@ static uint8_t buffer[PIECE_MAX];
 
 static void trouble(struct station *station, const char *what)
 {
+    struct tally *errors = &station->churn->errors;
+
     if (!station->wrong) {
-        tally_add(&station->churn->errors, what);
-        fprintf(stderr, "stations: station %u, to end %s: %s\n", station->number,
-                ending_names[station->ending], what);
+        tally_add(errors, what);
+        if (tally_total(errors) <= TOLD_MAX)
+            fprintf(stderr, "stations: station %u, to end %s: %s\n", station->number,
+                    ending_names[station->ending], what);
     }
     station->wrong = true;
 }
