@@ -225,6 +225,20 @@ static void confirm_session(struct io_line *line)
     line->wants_confirm = helio_session_confirm(line->session) == HELIO_E_AGAIN;
 }
 
+/*
+ * Nobody reads it any more.  Who waits for room gets some, goes on, and so comes to what the peer
+ * said before it left, and to the end.
+ */
+static void discard_queue(struct io_line *line)
+{
+    size_t n = helio_session_pending(line->session);
+
+    if (n == 0)
+        return;
+    line->lost = true;
+    helio_session_pull(line->session, NULL, n);
+}
+
 static void flush(struct io_line *line)
 {
     while (!line->writing && !line->cannot_send && helio_session_pending(line->session) > 0) {
@@ -234,6 +248,8 @@ static void flush(struct io_line *line)
         if (line->wants_confirm)
             confirm_session(line);
     }
+    if (line->cannot_send)
+        discard_queue(line);
 }
 
 /* --------------------------------------------------------------------------- ending in order -- */

@@ -1,5 +1,6 @@
 """helio serve: who comes in, who does not, and how it all ends.  The service is echo: what a station sent must come back."""
 import json
+import contextlib
 import random
 import signal
 import socket
@@ -49,6 +50,12 @@ def idle_line(server, caller, *args):
     call.stdin.write(b"x")
     assert call.stdout.read(1) == b"x"
     return call
+
+
+def stands_still(figure, seconds=0.3):
+    before = figure()
+    time.sleep(seconds)
+    return figure() == before
 
 
 def hang_up(call):
@@ -265,6 +272,25 @@ def test_a_killed_peer_is_a_cut_line(serve, bob):
     closed = server.wait_closed("cut", "bob")
     assert (closed["status"], closed["received"], closed["sent"]) == (LINE, 1, 1)
     assert server.call(bob, input=b"next").raw == b"next"
+
+
+def test_a_peer_that_is_killed_while_it_does_not_read(serve, bob):
+    """Neither direction moves any more; the end is noticed all the same."""
+    server = serve()
+    slow = server.start_call(bob)
+    data = noise(30_000_000)
+
+    def feed():
+        with contextlib.suppress(BrokenPipeError):
+            slow.stdin.write(data)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    wait_until("all that is between is full", lambda: stands_still(lambda: server.busy()))
+    slow.kill()
+    feeder.join()
+    closed = server.wait_closed("cut", "bob")
+    assert closed["received"] < len(data)
 
 
 @pytest.mark.parametrize("fault, cause", [(dict(cut=(UP, 100_000)), "cut"), (dict(cut=(DOWN, 100_000)), "cut"),
