@@ -6,10 +6,11 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "serve/serve.h"
 
-enum { SAY_MAX = 10, SECOND = 1000, LIST_SIZE = 256 };
+enum { SAY_MAX = 10, SECOND = 1000, LIST_SIZE = 256, MESSAGE_SIZE = 2 * LIST_SIZE + 128 };
 
 struct tally {
     struct metrics *metrics;
@@ -104,16 +105,28 @@ bool tally_may_say(struct tally *tally, uint64_t now)
 
 /* ------------------------------------------------------------------------------- the summary -- */
 
-/* " (3 early, 1 penalty)" of counts[0..n), of which there are some. */
-static void list_counts(char *out, size_t cap, const uint64_t *counts, size_t n,
+/* "3 early, 1 penalty", or "". */
+static void list_counts(char out[LIST_SIZE], const uint64_t *counts, size_t n,
                         const char *(*name)(size_t))
 {
     size_t used = 0;
 
-    for (size_t i = 0; i < n && used < cap; i++)
+    *out = '\0';
+    /* Each of the few names is short: all of them with the largest numbers fit. */
+    for (size_t i = 0; i < n && used < LIST_SIZE; i++)
         if (counts[i] > 0)
-            used += (size_t)snprintf(out + used, cap - used, "%s%" PRIu64 " %s", used ? ", " : "",
-                                     counts[i], name(i));
+            used += (size_t)snprintf(out + used, LIST_SIZE - used, "%s%" PRIu64 " %s",
+                                     used ? ", " : "", counts[i], name(i));
+}
+
+/* "; what: 4 (3 early, 1 penalty)", the semicolon only behind another; nothing when n is 0. */
+static void add_part(char out[MESSAGE_SIZE], const char *what, uint64_t n, const char *list)
+{
+    size_t used = strlen(out);
+
+    if (n > 0)
+        snprintf(out + used, MESSAGE_SIZE - used, "%s%s: %" PRIu64 "%s%s%s", used ? "; " : "", what,
+                 n, *list ? " (" : "", list, *list ? ")" : "");
 }
 
 static const char *verdict_name(size_t i)
@@ -139,12 +152,15 @@ static void say_summary(const uint64_t dropped[GATE_VERDICTS], const uint64_t fa
                         uint64_t unsaid)
 {
     uint64_t drops = sum(dropped, GATE_VERDICTS), failures = sum(failed, GATE_OUTCOMES);
-    char why[LIST_SIZE] = "none", how[LIST_SIZE] = "none";
+    char why[LIST_SIZE], how[LIST_SIZE], message[MESSAGE_SIZE] = "";
 
     if (drops + failures + unsaid == 0)
         return;
-    list_counts(why, sizeof why, dropped, GATE_VERDICTS, verdict_name);
-    list_counts(how, sizeof how, failed, GATE_OUTCOMES, outcome_name);
+    list_counts(why, dropped, GATE_VERDICTS, verdict_name);
+    list_counts(how, failed, GATE_OUTCOMES, outcome_name);
+    add_part(message, "connections dropped", drops, why);
+    add_part(message, "handshakes that came to nothing", failures, how);
+    add_part(message, "messages left out", unsaid, "");
     say_fields(SAY_NOTE, "turned-away",
                (const struct say_field[]){{.key = "dropped", .number = drops},
                                           {.key = "dropped_why", .text = why},
@@ -152,9 +168,7 @@ static void say_summary(const uint64_t dropped[GATE_VERDICTS], const uint64_t fa
                                           {.key = "failed_how", .text = how},
                                           {.key = "unsaid", .number = unsaid},
                                           {.key = NULL}},
-               "connections dropped: %" PRIu64 " (%s), handshakes that came to nothing: %" PRIu64
-               " (%s), messages left out: %" PRIu64,
-               drops, why, failures, how, unsaid);
+               "%s", message);
 }
 
 void tally_say(struct tally *tally, uint64_t now)
