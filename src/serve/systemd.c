@@ -12,6 +12,9 @@
 
 #include "cli/say.h"
 
+/* One process has one watchdog, if any. */
+static bool watched;
+
 /* Whether fd is one that we can accept stations from: TCP, and listening. */
 static bool is_ours(int fd)
 {
@@ -106,7 +109,8 @@ uint64_t systemd_watchdog(void)
 {
     uint64_t microseconds = 0;
 
-    if (sd_watchdog_enabled(0, &microseconds) <= 0)
+    watched = sd_watchdog_enabled(0, &microseconds) > 0;
+    if (!watched)
         return 0;
     /* Half of the time, as sd_watchdog_enabled(3) advises; never 0, which means nobody watches. */
     return microseconds / 2000 > 0 ? microseconds / 2000 : 1;
@@ -114,5 +118,6 @@ uint64_t systemd_watchdog(void)
 
 void systemd_alive(void)
 {
-    notify("WATCHDOG=1");
+    if (watched)
+        notify("WATCHDOG=1");
 }

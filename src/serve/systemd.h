@@ -19,6 +19,7 @@ void systemd_reloading(void);
 void systemd_stopping(void);
 /* How often systemd_alive must be called at least, in milliseconds; 0: nobody watches. */
 uint64_t systemd_watchdog(void);
+/* Does nothing unless systemd_watchdog said that somebody watches. */
 void systemd_alive(void);
 
 #endif
