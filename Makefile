@@ -53,8 +53,9 @@ bench-idea: deps ## IDEA against libgcrypt, Botan, Crypto++ and OpenSSL's AEADs,
 	packaging/install-deps packaging/debian-packages-bench.txt
 	@bench/run
 
-bench: deps all ## lines and servers against socat, ncat, ssh, stunnel and spiped, with charts, in bench/results/; ROUNDS=1 SIZE=64M is quick
+bench: deps ## lines and servers against socat, ncat, ssh, stunnel and spiped, with charts, in bench/results/; ROUNDS=1 SIZE=64M is quick
 	packaging/install-deps packaging/debian-packages-bench.txt
+	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) bench/lines $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--only $(ONLY))
 
 SECONDS ?= 3600

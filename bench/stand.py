@@ -84,11 +84,15 @@ class Stand:
         return self
 
     def __exit__(self, *unused):
+        self.end_all()
+        shutil.rmtree(self.directory)
+
+    def end_all(self):
         for process in self.running:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        shutil.rmtree(self.directory)
+        self.running.clear()
 
     def start(self, command, **kwargs):
         process = subprocess.Popen([str(word) for word in command], **kwargs)
