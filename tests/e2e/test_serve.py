@@ -242,6 +242,24 @@ def test_accept_new_never_helps_a_changed_key(serve, carol):
     assert server.wait_event("changed-key", fingerprint=carol.fingerprint())
 
 
+def test_who_asks_its_user_first_is_no_attacker(serve, alice, carol):
+    """connect hangs up to ask, and calls again: more than once, and penalties are on."""
+    alice.trust("carol", carol.fingerprint())
+    server = serve()
+    for _ in range(4):
+        carol.known.unlink(missing_ok=True)
+        first = carol.spawn("connect", server.place())
+        first.expect("Do you trust it")
+        first.sendline("yes")
+        first.expect("alice|connected|SHA256")
+        first.expect("> ")
+        first.sendeof()
+        first.expect(pexpect.EOF)
+        first.close()
+        assert first.exitstatus == DONE
+    assert len(server.wait_events(4, "closed", cause="done", peer="carol")) == 4
+
+
 def test_a_service_that_is_not_here(serve, alice):
     server = serve("--accept-new")
     status, _, err = Naive("connect", server.port, "--service", "teapot", "--peer", server.fingerprint).end()
@@ -362,6 +380,16 @@ def test_a_source_that_fails_again_and_again_has_to_wait(serve, bob):
             mad.recv(100)
     wait_until("a penalty", lambda: server.call(bob).status != DONE)
     assert "1 penalty" in server.wait_event("turned-away", dropped=1)["dropped_why"]
+
+
+def test_options_in_the_config_file(serve, alice, bob, carol):
+    """A relative roll stands beside the config file."""
+    (alice.home / "staff").write_text(f"c {carol.fingerprint()}\n")
+    alice.config.write_text("allow = staff\nmax-stations = 1\nthreads = 2\ngrace = 1\n")
+    server = serve("--no-penalties")
+    assert server.serving["threads"] == 2 and server.serving["roll"] == str(alice.home / "staff")
+    assert server.call(bob).status == TRUST
+    assert server.call(carol, input=b"c").raw == b"c"
 
 
 # --------------------------------------------------------------------------------------------------------- the port
