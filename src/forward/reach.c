@@ -25,6 +25,8 @@ uint64_t reach_wait(const struct reach *reach, uint64_t now)
 
 void reach_begin(struct reach *reach)
 {
+    /* Down, it is the only call: reach_allows has seen to that. */
+    reach->probing = is_down(reach);
     reach->calling++;
 }
 
@@ -32,6 +34,7 @@ void reach_ended(struct reach *reach)
 {
     assert(reach->calling > 0);
     reach->calling--;
+    reach->probing = false;
 }
 
 bool reach_succeeded(struct reach *reach)
@@ -43,13 +46,12 @@ bool reach_succeeded(struct reach *reach)
     return was_down;
 }
 
-/* Calls that began before it went down fail, too, and say nothing new. */
 bool reach_failed(struct reach *reach, uint64_t now, uint32_t random)
 {
-    bool was_up = !is_down(reach);
+    bool was_up = !is_down(reach), news = was_up || reach->probing;
 
     reach_ended(reach);
-    if (!was_up && now < reach->next)
+    if (!news) /* a call that began before it went down */
         return false;
     reach->pause = was_up ? REACH_FIRST_MS : 2 * reach->pause;
     if (reach->pause > REACH_LAST_MS)

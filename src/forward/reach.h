@@ -19,9 +19,9 @@ enum { REACH_CALLS_MAX = 32, REACH_FIRST_MS = 250, REACH_LAST_MS = 15000 };
 /* Zeroed: nothing is under way, and nothing bad is known of the station. */
 struct reach {
     unsigned calling;
-    unsigned
-        pause;     /* the next one, in milliseconds, before it is shortened; 0: the station is up */
-    uint64_t next; /* down: no call before that time */
+    bool probing;   /* down: the one call that is under way finds out whether it still is */
+    unsigned pause; /* the last one, in milliseconds, before it was shortened; 0: it is up */
+    uint64_t next;  /* down: no call before that time */
 };
 
 /* Whether a call may begin now; milliseconds of a clock that only goes forward. */
