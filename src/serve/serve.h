@@ -157,6 +157,16 @@ static inline struct serve *guest_serve(const struct guest *guest)
     return post_serve(guest->post);
 }
 
+/*
+ * What was typed at a terminal is a message without a newline; a program that reads lines gets one
+ * for it, as from a pipe.
+ */
+static inline bool guest_lacks_newline(const helio_event *event)
+{
+    return event->kind == HELIO_EVENT_MESSAGE &&
+           (event->size == 0 || event->data[event->size - 1] != '\n');
+}
+
 /* For post.c.  Takes the descriptor over.  False: there is no guest, that was said and settled. */
 bool guest_new(struct post *post, const struct io_caller *caller);
 void guest_count(struct guest *guest);

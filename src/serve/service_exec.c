@@ -289,9 +289,12 @@ static enum helio_err exec_begin(struct guest *guest)
 
 static void exec_event(struct guest *guest, const helio_event *event)
 {
+    static const helio_event newline = {HELIO_EVENT_DATA, (const uint8_t *)"\n", 1};
     struct command *command = guest->state;
 
     io_relay_event(command->relay, event);
+    if (guest_lacks_newline(event))
+        io_relay_event(command->relay, &newline);
 }
 
 static void exec_writable(struct guest *guest)

@@ -205,7 +205,7 @@ static enum helio_err forward_begin(struct guest *guest)
     return err;
 }
 
-static void forward_event(struct guest *guest, const helio_event *event)
+static void take(struct guest *guest, const helio_event *event)
 {
     struct forwarding *forwarding = guest->state;
 
@@ -215,6 +215,15 @@ static void forward_event(struct guest *guest, const helio_event *event)
         forwarding->early_close = true;
     else if (buffer_append(&forwarding->early, event->data, event->size))
         guest_fail(guest, "no memory for what it said");
+}
+
+static void forward_event(struct guest *guest, const helio_event *event)
+{
+    static const helio_event newline = {HELIO_EVENT_DATA, (const uint8_t *)"\n", 1};
+
+    take(guest, event);
+    if (guest_lacks_newline(event))
+        take(guest, &newline);
 }
 
 static void forward_writable(struct guest *guest)

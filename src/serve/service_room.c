@@ -13,6 +13,7 @@
  *
  * All guests are at one post (one_post), so one thread has all of this to itself.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@
 
 enum {
     NAME_SIZE = SAY_QUOTED_MAX + 12, /* with "#2" when the same station is here twice */
-    LINE_MAX_BYTES = HELIO_SEND_MAX - NAME_SIZE - 2,
+    LINE_MAX_BYTES = 64000,
     WAITING_MAX = 2 * 512 * 1024, /* io_line_pause may let 512 KiB through */
     LISTED_MAX = 20,              /* names that a newcomer is told */
     NOTE_SIZE = (LISTED_MAX + 1) * NAME_SIZE + 128,
@@ -32,6 +33,8 @@ enum {
     CREDIT_PER_SECOND = 50,
     CREDIT_MAX = 100
 };
+
+static_assert(NAME_SIZE + 2 + LINE_MAX_BYTES <= HELIO_SEND_MAX, "\"NAME: line\" is one message");
 
 struct member {
     struct guest *guest;
@@ -135,7 +138,7 @@ static uint64_t cost_of(size_t n)
     return (1 + n / COST_BYTES) * 1000;
 }
 
-/* To everybody else; n is at most LINE_MAX_BYTES, so that name and line fit. */
+/* To everybody else; n is at most LINE_MAX_BYTES. */
 static void speak(struct member *member, const uint8_t *line, size_t n)
 {
     struct room *room = room_of(member->guest);
