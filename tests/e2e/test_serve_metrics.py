@@ -1,6 +1,7 @@
 """helio serve --metrics: the numbers are right, the page is where it was asked for, and who pesters it hurts nobody."""
 import http.client
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+from conftest import program
 from server import HERE, Server, wait_until
 from test_line import needs_ipv6
 
@@ -238,6 +240,12 @@ def test_a_place_that_is_none(alice, place):
 
 # ------------------------------------------------------------------------------------------------------ the hostile
 
+def assert_little_more(server, before, kib):
+    """A sanitized program keeps what was freed, to find out who still looks at it."""
+    if b"__asan_init" not in pathlib.Path(program()).read_bytes():
+        assert server.memory() - before < kib
+
+
 def works(server, page, caller):
     begin = time.monotonic()
     assert page.values()[NAMES["open"]] == 0
@@ -283,7 +291,7 @@ def test_those_who_do_not_read_the_answer(serve, bob):
             pass
         deaf.append(one)
     works(server, page, bob)
-    assert server.memory() - before < 8192
+    assert_little_more(server, before, 8192)
     for one in deaf:
         one.close()
 
@@ -311,7 +319,7 @@ def test_requests_that_are_too_much(serve, bob, request_text):
             except OSError:
                 pass  # it was cut: fine
     works(server, page, bob)
-    assert server.memory() - before < 4096
+    assert_little_more(server, before, 4096)
 
 
 def test_the_server_ends_while_somebody_is_asking(serve):
