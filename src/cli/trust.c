@@ -110,6 +110,7 @@ static const char *const unknown_reasons[] = {
     [TRUST_NO_ANSWER] = "known, and nobody answered in time",
     [TRUST_NO_TERMINAL] = "known, and there is no terminal to ask at",
     [TRUST_UNASKED] = "on the roll",
+    [TRUST_NEVER_ASKED] = "known",
 };
 
 static void say_unknown(const struct options *options, const struct trust_case *c,

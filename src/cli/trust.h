@@ -72,7 +72,8 @@ enum trust_reply {
     TRUST_AGAIN,       /* neither: ask again (trust_read_reply only) */
     TRUST_NO_ANSWER,   /* the time is over (in the loop only) */
     TRUST_NO_TERMINAL, /* nobody to ask */
-    TRUST_UNASKED      /* a server asks nobody: its list says who is served */
+    TRUST_UNASKED,     /* a server asks nobody: its list says who is served */
+    TRUST_NEVER_ASKED  /* a forward asks nobody, either: nobody sits there when a client comes */
 };
 
 /* Whether trust_ask would find a terminal. */
@@ -100,7 +101,8 @@ HELIO_MUST_CHECK enum exit_status trust_remember(const struct options *options,
 
 /*
  * Says, loudly where it must be, why a station is refused.  For TRUST_UNKNOWN reply tells what came
- * of asking: TRUST_NO, TRUST_NO_ANSWER, TRUST_NO_TERMINAL or TRUST_UNASKED.
+ * of asking: TRUST_NO, TRUST_NO_ANSWER, TRUST_NO_TERMINAL,
+ * TRUST_UNASKED or TRUST_NEVER_ASKED.
  */
 void trust_say_refusal(const struct options *options, const struct trust_case *c,
                        const struct trust_decision *d, enum trust_reply reply);

@@ -46,9 +46,12 @@ struct forward {
     struct io_timer *retry;     /* while joints wait for time to pass */
     struct io_timer *grace;     /* after a signal */
     struct joint *first, *last; /* all of them, in the order in which they came */
+    unsigned long count;        /* how many; at most … */
+    unsigned long most;
+    unsigned long waiting; /* how many of them wait */
     bool stopping;
     int signal; /* the second one that came, or 0 */
-    struct rarely untrusted, refused, unreachable;
+    struct rarely untrusted, refused, unreachable, full;
 };
 
 /* True when it is time to say it again. */
@@ -56,10 +59,14 @@ bool rarely(struct rarely *r, const struct forward *forward);
 
 /* -- joint.c -- */
 
+/* So many descriptors may be open: how many joints that is. */
+void joints_set_bound(struct forward *forward, unsigned long descriptors);
 /* Takes a local connection over. */
 void joint_begin(struct forward *forward, const struct io_caller *local);
 /* Lets those call whose turn it is. */
 void joints_call(struct forward *forward);
+/* Looks whether those that wait are still there. */
+void joints_look(struct forward *forward);
 /* Resets those that are not joined yet, when they should not wait any longer. */
 void joints_give_up(struct forward *forward);
 /* Drops the lines that are left; how many. */

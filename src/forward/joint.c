@@ -7,12 +7,17 @@
  *   JOINED   io_relay has both; the local descriptor is its own now
  *
  * A call that does not get through leads back to WAITING until the joint's time is over.  What would
- * not change by trying again (a key that is not trusted, a refusal) ends it at once.
+ * not change by trying again (a key that is not trusted, a refusal) ends it at once.  Who hangs up
+ * while it waits is not called for.
+ *
+ * How many there may be is bounded: each needs descriptors, and those that wait must leave some to
+ * the call that ends their waiting.
  */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,7 +26,14 @@
 #include "cli/home.h"
 #include "forward/forward.h"
 
-enum { WAIT_SECONDS = 30, KEEPALIVE_SECONDS = 60 };
+enum {
+    WAIT_SECONDS = 30,
+    KEEPALIVE_SECONDS = 60,
+    LOOK_MS = 1000,          /* how often to look whether those that wait are still there */
+    WAITING_MAX = 4096,      /* about what a station can let in within WAIT_SECONDS */
+    DESCRIPTORS_KEPT = 128,  /* the doors, the loop's, the calls under way */
+    DESCRIPTORS_OF_JOINT = 3 /* the local end, its duplicate, the line */
+};
 
 enum stage { WAITING, DIALLING, CALLING, JOINED };
 
@@ -51,6 +63,8 @@ static void link_last(struct joint *joint)
 {
     struct forward *forward = joint->forward;
 
+    forward->count++;
+    forward->waiting += joint->stage == WAITING;
     joint->previous = forward->last;
     if (forward->last)
         forward->last->next = joint;
@@ -63,19 +77,39 @@ static void unlink_joint(struct joint *joint)
 {
     struct forward *forward = joint->forward;
 
+    forward->count--;
+    forward->waiting -= joint->stage == WAITING;
     *(joint->previous ? &joint->previous->next : &forward->first) = joint->next;
     *(joint->next ? &joint->next->previous : &forward->last) = joint->previous;
 }
 
-/* Closed with its data unsent and a reset, not with an end that would look like an end. */
+static void set_stage(struct joint *joint, enum stage stage)
+{
+    struct forward *forward = joint->forward;
+
+    forward->waiting -= joint->stage == WAITING;
+    forward->waiting += stage == WAITING;
+    joint->stage = stage;
+}
+
+/* Whether closing fd resets the connection, as opposed to an end that would look like an end. */
+static void reset_at_close(int fd, bool reset)
+{
+    const struct linger linger = {.l_onoff = reset, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+static void reset(int fd)
+{
+    reset_at_close(fd, true);
+    close(fd);
+}
+
 static void reset_local(struct joint *joint)
 {
-    static const struct linger none = {.l_onoff = 1, .l_linger = 0};
-
-    if (joint->local < 0)
-        return;
-    (void)setsockopt(joint->local, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    close(joint->local);
+    if (joint->local >= 0)
+        reset(joint->local);
     joint->local = -1;
 }
 
@@ -89,6 +123,35 @@ static void leave(struct joint *joint)
     unlink_joint(joint);
     free(joint);
     forward_left(forward);
+}
+
+/*
+ * The client of a joint that waits.  An end after a request, or of one direction alone, looks like a
+ * hang-up, and is carried to a station that is there.  But nobody waits for one that is away with
+ * nothing to say.
+ */
+static bool has_gone(const struct joint *joint)
+{
+    struct pollfd local = {.fd = joint->local, .events = POLLIN};
+    char byte;
+
+    if (poll(&local, 1, 0) <= 0)
+        return false;
+    if (local.revents & (POLLERR | POLLHUP))
+        return true;
+    return reach_is_down(&joint->forward->reach) &&
+           recv(joint->local, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool leave_if_gone(struct joint *joint)
+{
+    bool gone = has_gone(joint);
+
+    if (gone) {
+        say_detail("gone", "%s hung up while it waited", joint->name);
+        leave(joint);
+    }
+    return gone;
 }
 
 /* ------------------------------------------------------------------------------------- reports -- */
@@ -116,6 +179,19 @@ static void say_given_up(struct joint *joint)
                                           {.key = NULL}},
                "the connection from %s was reset: %s did not answer in time%s", joint->name,
                forward->label, loud ? " (more of this is said with -v)" : "");
+}
+
+/* Said aloud once a minute. */
+static void say_refused(struct joint *joint, const char *why)
+{
+    struct forward *forward = joint->forward;
+
+    say_fields(rarely(&forward->refused, forward) ? SAY_ERROR : SAY_DETAIL, "refused",
+               (const struct say_field[]){{.key = "client", .text = joint->name},
+                                          {.key = "station", .text = forward->label},
+                                          {.key = "reason", .text = why},
+                                          {.key = NULL}},
+               "%s: %s\nConnections to our port are reset.", forward->label, why);
 }
 
 static void say_closed(const struct joint *joint, const char *cause, enum helio_err err)
@@ -159,7 +235,7 @@ static void refuse(struct joint *joint, const struct trust_case *c, const struct
 
     joint->final = true;
     if (rarely(&forward->untrusted, forward))
-        trust_say_refusal(forward->options, c, d, TRUST_NO_TERMINAL);
+        trust_say_refusal(forward->options, c, d, TRUST_NEVER_ASKED);
     io_line_refuse(joint->line, HELIO_REFUSE_UNTRUSTED);
 }
 
@@ -219,25 +295,36 @@ static const struct io_relay_handlers relay_handlers = {
     .failed = on_local_failed,
 };
 
+/* Should it fail, the relay closes both, and not in order. */
+static void join(struct joint *joint, int in, int out)
+{
+    struct forward *forward = joint->forward;
+
+    joint->local = -1;
+    reset_at_close(out, true);
+    if (io_relay_new(&joint->relay, forward->loop, joint->line, in, out, &relay_handlers, joint)) {
+        joint->relay = NULL;
+        joint->cause = "no memory";
+        io_line_fail(joint->line, HELIO_E_MEMORY);
+        return;
+    }
+    reset_at_close(out, false);
+}
+
 static void on_open(struct joint *joint)
 {
     struct forward *forward = joint->forward;
     int in = joint->local, out = fcntl(in, F_DUPFD_CLOEXEC, 3);
 
-    joint->stage = JOINED;
+    set_stage(joint, JOINED);
     if (reach_succeeded(&forward->reach))
         say_note("reached", "%s is back", forward->label);
     say_detail("open", "%s is joined to %s", joint->name, joint->who);
-    joint->local = -1;
     if (out < 0) {
-        joint->local = in;
         joint->cause = "no descriptor left";
         io_line_fail(joint->line, HELIO_E_SYSTEM);
-    } else if (io_relay_new(&joint->relay, forward->loop, joint->line, in, out, &relay_handlers,
-                            joint)) {
-        joint->relay = NULL;
-        joint->cause = "no memory";
-        io_line_fail(joint->line, HELIO_E_MEMORY);
+    } else {
+        join(joint, in, out);
     }
     joints_call(forward); /* others may have waited for this one */
 }
@@ -252,8 +339,8 @@ static void wait_again(struct joint *joint, const char *why)
 
     if (helio_random_system(NULL, (uint8_t *)&random, sizeof random))
         random = 0; /* only several of us in the same instant would notice */
-    joint->stage = WAITING;
-    if (reach_failed(&forward->reach, now_of(forward), random))
+    set_stage(joint, WAITING);
+    if (reach_failed(&forward->reach, now_of(forward), random) && !forward->stopping)
         say_unreachable(joint, why);
     joints_give_up(forward);
     joints_call(forward);
@@ -320,8 +407,8 @@ static void on_call_ended(struct joint *joint, enum helio_err err)
         wait_again(joint, why);
         return;
     }
-    if (why && !joint->final && !forward->stopping && rarely(&forward->refused, forward))
-        say_error("refused", "%s: %s\nConnections to our port are reset.", forward->label, why);
+    if (why && !joint->final && !forward->stopping)
+        say_refused(joint, why);
     end_for_good(joint);
 }
 
@@ -329,9 +416,11 @@ static void on_line_event(void *context, struct io_line *line, const helio_event
 {
     struct joint *joint = context;
 
-    (void)line;
     if (event->kind == HELIO_EVENT_PEER)
         decide(joint);
+    else if (event->kind ==
+             HELIO_EVENT_WAITING) /* for its user, and the client would for minutes */
+        io_line_fail(line, HELIO_E_TIMEOUT);
     else if (event->kind == HELIO_EVENT_OPEN)
         on_open(joint);
     else if (joint->relay &&
@@ -388,7 +477,7 @@ static void on_dialled(void *context, struct io_stream *stream, const struct io_
         wait_again(joint, io_fault_text(report->fault));
         return;
     }
-    joint->stage = CALLING;
+    set_stage(joint, CALLING);
     err = io_line_new(&joint->line, forward->loop, stream, &forward->config, HELIO_INITIATOR,
                       time_left(joint, 1000 * HELIO_HANDSHAKE_SECONDS), &line_handlers, joint);
     if (err) {
@@ -405,7 +494,7 @@ static void call(struct joint *joint)
 
     io_dial_free(joint->dial);
     joint->dial = NULL;
-    joint->stage = DIALLING;
+    set_stage(joint, DIALLING);
     reach_begin(&forward->reach);
     err = io_dial_new(&joint->dial, forward->loop, &forward->station,
                       station_family(forward->options),
@@ -422,37 +511,49 @@ static void call(struct joint *joint)
 /* The first that waits; new ones are linked last, so this is also their order. */
 static struct joint *first_waiting(const struct forward *forward)
 {
-    struct joint *joint = forward->first;
+    struct joint *joint = forward->waiting > 0 ? forward->first : NULL;
 
     while (joint && joint->stage != WAITING)
         joint = joint->next;
     return joint;
 }
 
-/* When the next of those that wait gives up. */
-static uint64_t first_deadline(const struct forward *forward)
+/* When there is something to do for those that wait, the first of which gives up first. */
+static void set_retry(struct forward *forward, uint64_t now)
 {
     const struct joint *joint = first_waiting(forward);
+    uint64_t wait = reach_wait(&forward->reach, now), left;
 
-    return joint ? joint->deadline : UINT64_MAX;
+    if (!joint)
+        return;
+    left = joint->deadline > now ? joint->deadline - now : 1;
+    if (wait > left)
+        wait = left;
+    if (reach_is_down(&forward->reach) && wait > LOOK_MS)
+        wait = LOOK_MS;
+    io_timer_set(forward->retry, wait);
 }
 
 void joints_call(struct forward *forward)
 {
-    uint64_t now = now_of(forward), wait, deadline;
+    uint64_t now = now_of(forward);
     struct joint *joint;
 
     if (forward->stopping)
         return;
     while (reach_allows(&forward->reach, now) && (joint = first_waiting(forward)))
-        call(joint);
-    deadline = first_deadline(forward);
-    if (deadline == UINT64_MAX)
-        return;
-    wait = reach_wait(&forward->reach, now);
-    if (wait > deadline - now)
-        wait = deadline > now ? deadline - now : 1;
-    io_timer_set(forward->retry, wait);
+        if (!leave_if_gone(joint))
+            call(joint);
+    set_retry(forward, now);
+}
+
+void joints_look(struct forward *forward)
+{
+    for (struct joint *joint = forward->first, *next; joint; joint = next) {
+        next = joint->next;
+        if (joint->stage == WAITING)
+            leave_if_gone(joint);
+    }
 }
 
 void joints_give_up(struct forward *forward)
@@ -495,14 +596,34 @@ static void tune(int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
 }
 
+void joints_set_bound(struct forward *forward, unsigned long descriptors)
+{
+    unsigned long most = descriptors > DESCRIPTORS_KEPT ? descriptors - DESCRIPTORS_KEPT : 0;
+
+    forward->most = most / DESCRIPTORS_OF_JOINT + 1;
+}
+
+static bool has_room(struct forward *forward)
+{
+    if (forward->count < forward->most && forward->waiting < WAITING_MAX)
+        return true;
+    if (rarely(&forward->full, forward))
+        say_fields(SAY_WARN, "full",
+                   (const struct say_field[]){{.key = "connections", .number = forward->count},
+                                              {.key = "waiting", .number = forward->waiting},
+                                              {.key = NULL}},
+                   "%lu connections, %lu of them waiting: more are reset", forward->count,
+                   forward->waiting);
+    return false;
+}
+
 void joint_begin(struct forward *forward, const struct io_caller *local)
 {
-    struct joint *joint = calloc(1, sizeof *joint);
+    struct joint *joint = has_room(forward) ? calloc(1, sizeof *joint) : NULL;
     unsigned seconds = forward->options->timeout ? forward->options->timeout : WAIT_SECONDS;
 
     if (!joint) {
-        say_error("memory", "%s", helio_strerror(HELIO_E_MEMORY));
-        close(local->fd);
+        reset(local->fd);
         return;
     }
     joint->forward = forward;

@@ -2,14 +2,14 @@
 
 #include <assert.h>
 
-static bool is_down(const struct reach *reach)
+bool reach_is_down(const struct reach *reach)
 {
     return reach->pause > 0;
 }
 
 bool reach_allows(const struct reach *reach, uint64_t now)
 {
-    if (is_down(reach))
+    if (reach_is_down(reach))
         return reach->calling == 0 && now >= reach->next;
     return reach->calling < REACH_CALLS_MAX;
 }
@@ -18,7 +18,7 @@ uint64_t reach_wait(const struct reach *reach, uint64_t now)
 {
     if (reach_allows(reach, now))
         return 0;
-    if (!is_down(reach) || reach->calling > 0)
+    if (!reach_is_down(reach) || reach->calling > 0)
         return UINT64_MAX;
     return reach->next - now;
 }
@@ -26,7 +26,7 @@ uint64_t reach_wait(const struct reach *reach, uint64_t now)
 void reach_begin(struct reach *reach)
 {
     /* Down, it is the only call: reach_allows has seen to that. */
-    reach->probing = is_down(reach);
+    reach->probing = reach_is_down(reach);
     reach->calling++;
 }
 
@@ -39,7 +39,7 @@ void reach_ended(struct reach *reach)
 
 bool reach_succeeded(struct reach *reach)
 {
-    bool was_down = is_down(reach);
+    bool was_down = reach_is_down(reach);
 
     reach_ended(reach);
     reach->pause = 0;
@@ -48,7 +48,7 @@ bool reach_succeeded(struct reach *reach)
 
 bool reach_failed(struct reach *reach, uint64_t now, uint32_t random)
 {
-    bool was_up = !is_down(reach), news = was_up || reach->probing;
+    bool was_up = !reach_is_down(reach), news = was_up || reach->probing;
 
     reach_ended(reach);
     if (!news) /* a call that began before it went down */

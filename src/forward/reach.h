@@ -24,6 +24,7 @@ struct reach {
     uint64_t next;  /* down: no call before that time */
 };
 
+bool reach_is_down(const struct reach *reach);
 /* Whether a call may begin now; milliseconds of a clock that only goes forward. */
 bool reach_allows(const struct reach *reach, uint64_t now);
 /* How long until time alone may change that answer; UINT64_MAX: only the end of a call will. */

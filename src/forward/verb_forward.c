@@ -35,8 +35,8 @@ static void on_grace(void *context)
     unsigned dropped = joints_drop(forward);
 
     if (dropped > 0)
-        say_warn("grace", "%u connections had not ended after %u seconds: they were reset", dropped,
-                 forward->options->grace);
+        say_warn("grace", "connections that had not ended after %u seconds: %u; they are reset",
+                 forward->options->grace, dropped);
 }
 
 static void stop(struct forward *forward)
@@ -83,6 +83,7 @@ static void on_retry(void *context)
     struct forward *forward = context;
 
     joints_give_up(forward);
+    joints_look(forward);
     joints_call(forward);
 }
 
@@ -113,7 +114,7 @@ static int prepare(struct forward *forward, struct options *options)
         return status;
     forward->config = station_config(options, forward->identity);
     forward->config.service = "forward";
-    io_raise_file_limit();
+    joints_set_bound(forward, io_raise_file_limit());
     enum helio_err err = io_loop_new(&forward->loop);
 
     if (!err)
