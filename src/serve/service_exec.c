@@ -14,7 +14,8 @@
  * a terminal that hangs up, and those still there after HANGUP_MS SIGKILL.  Until then the command
  * outlives its guest (an orphan) and holds the post.
  *
- * When the server stops, CMD may go on; SIGTERM comes when three quarters of --grace are over.
+ * When the server stops, CMD may go on; SIGTERM comes when three quarters of --grace are over, and
+ * the end as above when all of it is, sooner.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,7 +26,11 @@
 
 #include "serve/serve.h"
 
-enum { HANGUP_MS = 5000, KILL_MS = 2000 };
+enum {
+    HANGUP_MS = 5000,
+    STOP_HANGUP_MS = 1000, /* the same when the server stops: there was a SIGTERM before */
+    KILL_MS = 2000
+};
 
 struct command {
     struct guest *guest; /* NULL: an orphan */
@@ -313,6 +318,7 @@ static void exec_stop(struct guest *guest)
 static void exec_end(struct guest *guest)
 {
     struct command *command = guest->state;
+    bool stopping = atomic_load(&guest_serve(guest)->stopping);
 
     guest->state = NULL;
     if (!command)
@@ -326,7 +332,7 @@ static void exec_end(struct guest *guest)
     command->guest = NULL;
     post_hold(command->post);
     io_child_kill(command->child, SIGHUP);
-    kill_later(command, HANGUP_MS);
+    kill_later(command, stopping ? STOP_HANGUP_MS : HANGUP_MS);
 }
 
 const struct service service_exec = {

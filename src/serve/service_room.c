@@ -301,6 +301,9 @@ static bool is_taken(const struct room *room, const char *name)
 {
     char other[NAME_SIZE];
 
+    /* Without a number it is the only one of its station, and names on the roll are unique. */
+    if (!strchr(name, '#'))
+        return false;
     for (const struct member *member = room->first; member; member = member->next)
         if (strcmp(name_of(member, other), name) == 0)
             return true;

@@ -6,6 +6,7 @@ import pathlib
 import queue
 import random
 import re
+import resource
 import signal
 import socket
 import struct
@@ -600,6 +601,26 @@ def test_exec_a_server_that_stops_does_not_wait_for_ever(serve, friends):
     done = friends[1].end(child)
     assert (result_of(done), done.out) == (5, "term\n"), done
     assert not is_alive(pid)
+
+
+def test_exec_a_server_that_stops_kills_who_listens_to_nothing(serve, friends):
+    server = serve("--exec", "trap '' HUP TERM; echo $$; while :; do sleep 0.1; done", "--grace", "0")
+    child = server.start_call(friends[1], stdin=subprocess.DEVNULL)
+    pid = int(child.stdout.readline())
+    began = time.monotonic()
+    assert server.stop() == DONE
+    assert time.monotonic() - began < 5
+    assert friends[1].end(child).status == LINE
+    assert not is_alive(pid)
+
+
+def test_exec_a_command_begins_with_a_clean_slate(serve, friends):
+    """No descriptor but its three, no signal ignored or blocked, the limit of open files that the server found."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = serve("--exec", "ls /proc/self/fd | wc -l; grep -E '^Sig(Ign|Blk)' /proc/self/status; ulimit -n")
+    done = server.call(friends[1])
+    # ls has its directory open, too.
+    assert done.out.split() == ["4", "SigBlk:", "0" * 16, "SigIgn:", "0" * 16, str(soft)], done
 
 
 # ------------------------------------------------------------------------------------------ room --
