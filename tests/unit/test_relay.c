@@ -21,7 +21,7 @@
 #include "session/pair.h"
 #include "unit/lines.h"
 
-enum { PATIENCE_S = 20, STALLED_TURNS = 400, CHUNK_MAX = 100000 };
+enum { PATIENCE_S = 10, STALLED_TURNS = 400, CHUNK_MAX = 100000 };
 
 enum kind { PIPES, UNIX_SOCKET, TCP_SOCKET };
 static const char *const kind_names[] = {"pipes", "Unix socket", "TCP socket"};
@@ -527,6 +527,81 @@ static void a_closed_reader_is_forgiven(void **state)
     rig_free(&rig);
 }
 
+static bool second_has_close(const struct rig *rig)
+{
+    return rig->side[1].peer_closed;
+}
+
+/*
+ * A rig whose second side has CLOSED and bytes that its sink has not taken: all that the first says
+ * comes in one piece, and the pipe is smaller.
+ */
+static void rig_blocked(struct rig *rig, struct io_loop *loop, uint64_t n)
+{
+    rig_new(rig, loop, PIPES, PIPES);
+    assert_int_equal(fcntl(rig->side[1].far.from, F_SETPIPE_SZ, 4096), 4096);
+    rig->side[1].far.deaf = true;
+    say(rig, 0, n, true);
+    while (rig->side[0].far.to >= 0)
+        far_turn(&rig->side[0].far);
+    run_until(rig, "the peer's close", second_has_close);
+}
+
+/* What waits for a reader that goes is thrown away and confirmed, too. */
+static void a_reader_that_goes_late_is_forgiven(void **state)
+{
+    struct rig rig;
+
+    rig_blocked(&rig, *state, 5000);
+    rig.side[1].forgives = true;
+    close(rig.side[1].far.from);
+    rig.side[1].far.from = -1;
+    say(&rig, 1, 10, true);
+    run_until(&rig, "the end", both_over);
+    assert_int_equal(rig.side[0].end->result, HELIO_OK);
+    assert_int_equal(rig.side[1].end->result, HELIO_OK);
+    assert_int_equal(rig.side[1].error, EPIPE);
+    rig_free(&rig);
+}
+
+/* The same while the line is paused, with more to come. */
+static void a_reader_that_goes_in_the_middle_is_forgiven(void **state)
+{
+    struct rig rig;
+
+    rig_new(&rig, *state, PIPES, PIPES);
+    rig.side[1].forgives = true;
+    rig.side[1].far.deaf = true;
+    say(&rig, 0, 6000001, true);
+    run_until_stalled(&rig, &rig.side[0].far.said);
+    close(rig.side[1].far.from);
+    rig.side[1].far.from = -1;
+    say(&rig, 1, 10, true);
+    run_until(&rig, "the end", both_over);
+    assert_int_equal(rig.side[0].end->result, HELIO_OK);
+    assert_int_equal(rig.side[1].end->result, HELIO_OK);
+    assert_int_equal(rig.side[0].far.said, 6000001);
+    rig_free(&rig);
+}
+
+/* The line goes before the loop has noticed that there is room again. */
+static void what_came_gets_a_last_chance(void **state)
+{
+    struct rig rig;
+
+    rig_blocked(&rig, *state, 5000);
+    while (rig.side[1].far.heard < 4096)
+        far_hear(&rig.side[1].far);
+    io_relay_free(rig.side[1].relay);
+    rig.side[1].relay = NULL;
+    rig.side[1].far.deaf = false;
+    io_line_drop(rig.side[1].end->line);
+    run_until(&rig, "the end", both_over);
+    assert_int_equal(rig.side[1].far.heard, 5000);
+    assert_int_not_equal(rig.side[0].end->result, HELIO_OK);
+    rig_free(&rig);
+}
+
 static void a_closed_reader_is_not_forgiven(void **state)
 {
     struct rig rig;
@@ -717,6 +792,9 @@ int main(void)
         cmocka_unit_test(a_slow_sink_stops_its_source),
         cmocka_unit_test(a_reset_goes_through),
         cmocka_unit_test(a_closed_reader_is_forgiven),
+        cmocka_unit_test(a_reader_that_goes_late_is_forgiven),
+        cmocka_unit_test(a_reader_that_goes_in_the_middle_is_forgiven),
+        cmocka_unit_test(what_came_gets_a_last_chance),
         cmocka_unit_test(a_closed_reader_is_not_forgiven),
         cmocka_unit_test(a_cut_line_is_no_end),
         cmocka_unit_test(it_can_be_freed_at_any_moment),
