@@ -532,14 +532,39 @@ static bool second_has_close(const struct rig *rig)
     return rig->side[1].peer_closed;
 }
 
+enum { PIPE_SIZE = 1024 * 1024, PIPE_FREE = 4096, PIPE_FILLED = PIPE_SIZE - PIPE_FREE };
+
+/* Fills the pipe behind the second side, as large as a pipe may be, but for PIPE_FREE. */
+static void fill_sink(struct rig *rig)
+{
+    static const uint8_t page[PIPE_FREE];
+    char name[32];
+    int fd;
+
+    assert_int_equal(fcntl(rig->side[1].far.from, F_SETPIPE_SZ, PIPE_SIZE), PIPE_SIZE);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", rig->side[1].far.from);
+    fd = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (size_t n = 0; n < PIPE_FILLED; n += sizeof page)
+        assert_int_equal(write(fd, page, sizeof page), sizeof page);
+    close(fd);
+}
+
+static void empty_sink(struct rig *rig)
+{
+    static uint8_t bytes[PIPE_FILLED];
+
+    assert_int_equal(read(rig->side[1].far.from, bytes, sizeof bytes), sizeof bytes);
+}
+
 /*
  * A rig whose second side has CLOSED and bytes that its sink has not taken: all that the first says
- * comes in one piece, and the pipe is smaller.
+ * comes in one piece, and there is room for less.
  */
 static void rig_blocked(struct rig *rig, struct io_loop *loop, uint64_t n)
 {
     rig_new(rig, loop, PIPES, PIPES);
-    assert_int_equal(fcntl(rig->side[1].far.from, F_SETPIPE_SZ, 4096), 4096);
+    fill_sink(rig);
     rig->side[1].far.deaf = true;
     say(rig, 0, n, true);
     while (rig->side[0].far.to >= 0)
@@ -590,7 +615,8 @@ static void what_came_gets_a_last_chance(void **state)
     struct rig rig;
 
     rig_blocked(&rig, *state, 5000);
-    while (rig.side[1].far.heard < 4096)
+    empty_sink(&rig);
+    while (rig.side[1].far.heard < PIPE_FREE)
         far_hear(&rig.side[1].far);
     io_relay_free(rig.side[1].relay);
     rig.side[1].relay = NULL;
