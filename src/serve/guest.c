@@ -53,12 +53,14 @@ static void settle(struct guest *guest, enum gate_outcome outcome)
                  io_line_account(guest->line).handshake, now_of(guest));
 }
 
-/* Nothing more can be done to the line. */
+/* Nothing more can be done to the line.  Before it is open its session may be at work elsewhere. */
 static bool is_over(const struct guest *guest)
 {
     const helio_session *session = io_line_session(guest->line);
 
-    return guest->ending || helio_session_error(session) != HELIO_OK || helio_session_done(session);
+    if (guest->ending || !guest->open)
+        return guest->ending;
+    return helio_session_error(session) != HELIO_OK || helio_session_done(session);
 }
 
 void guest_fail(struct guest *guest, const char *cause)
@@ -278,13 +280,13 @@ void guest_count(struct guest *guest)
     struct metrics *metrics = guest_serve(guest)->metrics;
     const helio_session *session = io_line_session(guest->line);
     struct io_line_account account = io_line_account(guest->line);
-    const struct guest_count old = guest->told,
-                             now = {
-                                 .sent = account.sent,
-                                 .received = account.received,
-                                 .epochs_sent = helio_session_epochs(session, 1),
-                                 .epochs_received = helio_session_epochs(session, 0),
-                             };
+    const struct guest_count old = guest->told;
+    const struct guest_count now = {
+        .sent = account.sent,
+        .received = account.received,
+        .epochs_sent = helio_session_epochs(session, 1),
+        .epochs_received = helio_session_epochs(session, 0),
+    };
     const struct {
         enum metric metric;
         uint64_t more;

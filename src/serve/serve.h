@@ -169,7 +169,7 @@ static inline bool guest_lacks_newline(const helio_event *event)
 
 /* For post.c.  Takes the descriptor over.  False: there is no guest, that was said and settled. */
 bool guest_new(struct post *post, const struct io_caller *caller);
-void guest_count(struct guest *guest);
+void guest_count(struct guest *guest); /* an open one */
 void guest_sieve(struct guest *guest);
 void guest_stop(struct guest *guest);
 void guest_give_up(struct guest *guest);
