@@ -180,6 +180,19 @@ static bool decide(struct guest *guest)
     return d.verdict == TRUST_TRUSTED;
 }
 
+/* By the roll as it stands now. */
+static bool still_allowed(const struct guest *guest)
+{
+    struct roll_list *list = roll_hold(guest_serve(guest)->roll);
+    struct trust_case c = case_of(guest, list);
+    bool allowed;
+
+    c.accept_new = false;
+    allowed = trust_decide(&c).verdict == TRUST_TRUSTED;
+    roll_let_go(list);
+    return allowed;
+}
+
 static bool service_offered(struct guest *guest)
 {
     const helio_peer *peer = helio_session_peer(io_line_session(guest->line));
@@ -314,6 +327,10 @@ static void begin(struct guest *guest)
     settle(guest, GATE_OPENED);
     metrics_add(guest_serve(guest)->metrics, METRIC_OPEN, 1);
     say_open(guest);
+    /* The roll may have been read again between our yes and now, and only open lines are sieved. */
+    guest_sieve(guest);
+    if (guest->ending)
+        return;
     guest->begun = true;
     err = guest->service->begin(guest);
     if (err && !is_over(guest)) {
@@ -422,18 +439,8 @@ out:
 
 void guest_sieve(struct guest *guest)
 {
-    struct serve *serve = guest_serve(guest);
-    struct roll_list *list;
-    struct trust_case c;
-
-    if (!guest->open || is_over(guest))
-        return;
-    list = roll_hold(serve->roll);
-    c = case_of(guest, list);
-    c.accept_new = false;
-    if (trust_decide(&c).verdict != TRUST_TRUSTED)
+    if (guest->open && !still_allowed(guest))
         guest_fail(guest, "no longer allowed");
-    roll_let_go(list);
 }
 
 void guest_stop(struct guest *guest)
