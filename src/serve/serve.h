@@ -1,10 +1,10 @@
 /*
  * serve.h: many stations at once: the shared object, the posts, and the guests at them.
  *
- * What it is.  struct serve is what `helio serve` has once: options, identity, listener, gate.  A
- * post is a loop on a thread of its own; post 0 is the main thread's.  A guest is one station's line
- * at one post, from the accepted connection to the log line at its end; what is done with an open
- * line is a service's: echo, exec, forward, room.
+ * What it is.  struct serve is what `helio serve` has once: options, identity, roll, tally.  A post
+ * is a loop on a thread of its own; post 0 is the main thread's.  A guest is one station's line at
+ * one post, from the accepted connection to the log line at its end; what is done with an open line
+ * is a service's: echo, exec, forward, room.
  *
  * The way of a connection: the main thread's listener accepts it and asks the gate (gate.h); the
  * post with the fewest guests gets it (io_loop_post) and begins a line; RSA runs on io's own
@@ -53,8 +53,8 @@ struct service {
     void (*stop)(struct guest *guest);
     /* The line is gone (or begin failed): frees guest->state.  Called once for each begin. */
     void (*end)(struct guest *guest);
-    void (*clear)(
-        struct serve *serve); /* the reverse of prepare, after the last end; may be NULL */
+    /* The reverse of prepare, after the last end; may be NULL. */
+    void (*clear)(struct serve *serve);
 };
 
 extern const struct service service_echo, service_exec, service_forward, service_room;
@@ -114,10 +114,6 @@ void post_each(struct post *post, void (*fn)(struct guest *guest, void *context)
  * From the post's thread: something of a service's has outlived its guest, and counts as one until
  * it is let go.
  */
-void post_hold(struct post *post);
-void post_let_go(struct post *post);
-
-/* A service has something to finish after its guest has gone: the post stays until it is let go. */
 void post_hold(struct post *post);
 void post_let_go(struct post *post);
 
