@@ -26,7 +26,7 @@ struct gate;
 
 struct gate_limits {
     unsigned handshakes; /* at most so many at a time, at least 1 */
-    bool penalties; /* false: sources are not told apart (all may come through one proxy) */
+    bool penalties;      /* false: sources are not told apart (all may come through one proxy) */
 };
 
 enum gate_verdict {
