@@ -413,7 +413,7 @@ static void begin_work(struct io_line *line)
     line->wants_trust = false;
     line->busy = true;
     line->handles++;
-    work_start(line->work, kind, line->loop, line->session, on_work_done, line);
+    work_start(line->work, kind, line->loop->works, line->session, on_work_done, line);
 }
 
 static bool has_rest(const struct io_line *line)

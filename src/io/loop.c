@@ -71,17 +71,21 @@ enum helio_err io_loop_new(struct io_loop **out)
 
     if (!loop)
         return HELIO_E_MEMORY;
-    work_prepare();
     bool locked = uv_mutex_init(&loop->lock) == 0;
     bool begun = locked && uv_loop_init(&loop->uv) == 0;
+    bool works = begun && works_new(&loop->works, &loop->uv) == HELIO_OK;
 
-    if (begun && uv_async_init(&loop->uv, &loop->posted, on_posted) == 0) {
+    if (works && uv_async_init(&loop->uv, &loop->posted, on_posted) == 0) {
         loop->posted.data = loop;
         loop->last_post = &loop->posts;
         /* Whoever runs a loop for its lines only is done when they are. */
         uv_unref((uv_handle_t *)&loop->posted);
         *out = loop;
         return HELIO_OK;
+    }
+    if (works) {
+        works_free(loop->works);
+        uv_run(&loop->uv, UV_RUN_DEFAULT);
     }
     if (begun)
         uv_loop_close(&loop->uv);
@@ -126,7 +130,7 @@ void io_loop_free(struct io_loop *loop)
     do {
         children_forget(loop);
         /* What was freed is still being closed; what a work uses may be freed after the loop. */
-        while (loop->working > 0 || (loop->resolving == 0 && uv_loop_alive(&loop->uv)))
+        while (works_count(loop->works) > 0 || (loop->resolving == 0 && uv_loop_alive(&loop->uv)))
             uv_run(&loop->uv, UV_RUN_ONCE);
     } while (run_posts(loop));
     if (loop->resolving > 0) {
@@ -134,6 +138,8 @@ void io_loop_free(struct io_loop *loop)
         on_exit(leave_without_threads, NULL);
         return;
     }
+    works_free(loop->works);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
     uv_loop_close(&loop->uv);
     uv_mutex_destroy(&loop->lock);
     wipe(loop->read_buffer, sizeof loop->read_buffer);

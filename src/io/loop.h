@@ -19,8 +19,8 @@ struct io_loop {
     uv_async_t posted;
     uv_mutex_t lock; /* for the posts, which come from any thread */
     struct post *posts, **last_post;
-    unsigned resolving; /* name look-ups that still run in a thread and cannot be called off */
-    unsigned working;   /* works (work.h) that are not done */
+    unsigned resolving;  /* name look-ups that still run in a thread and cannot be called off */
+    struct works *works; /* work.h */
     uint8_t read_buffer[LOOP_READ_SIZE];
 };
 
