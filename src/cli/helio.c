@@ -51,12 +51,11 @@ static const struct verb verbs[] = {
      "hands the socket over.\n",
      0, 1, verb_serve},
     {"forward", VERB_FORWARD, "[HOST:]PORT STATION:PORT", "bring a local port to a station",
-     "Each connection to the local port comes out at the station's helio serve --forward, on a "
-     "line\n"
-     "of its own.  Without a HOST only this machine reaches the port; *:PORT opens it to all.\n"
-     "While the station cannot be reached connections wait (--timeout, 30 seconds unless said) "
-     "and\n"
-     "are reset when it stays away.  A connection whose line was cut is reset, never just ended.\n",
+     "Each connection to the local port comes out at the station's helio serve --forward, on\n"
+     "a line of its own.  Without a HOST only this machine reaches the port; *:PORT opens it\n"
+     "to all.  While the station cannot be reached connections wait, for 30 seconds unless\n"
+     "--timeout says otherwise, and are reset when it stays away.  A connection whose line was\n"
+     "cut is reset, never just ended.\n",
      2, 2, verb_forward},
     {"bench", VERB_BENCH, "[idea|seal|handshake|pipe]", "how fast this machine is",
      "  helio bench idea        IDEA in counter mode, by kernel and length\n"

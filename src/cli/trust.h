@@ -101,8 +101,8 @@ HELIO_MUST_CHECK enum exit_status trust_remember(const struct options *options,
 
 /*
  * Says, loudly where it must be, why a station is refused.  For TRUST_UNKNOWN reply tells what came
- * of asking: TRUST_NO, TRUST_NO_ANSWER, TRUST_NO_TERMINAL,
- * TRUST_UNASKED or TRUST_NEVER_ASKED.
+ * of asking: TRUST_NO, TRUST_NO_ANSWER, TRUST_NO_TERMINAL, TRUST_UNASKED or
+ * TRUST_NEVER_ASKED.
  */
 void trust_say_refusal(const struct options *options, const struct trust_case *c,
                        const struct trust_decision *d, enum trust_reply reply);

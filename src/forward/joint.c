@@ -416,17 +416,25 @@ static void on_line_event(void *context, struct io_line *line, const helio_event
 {
     struct joint *joint = context;
 
-    if (event->kind == HELIO_EVENT_PEER)
+    switch (event->kind) {
+    case HELIO_EVENT_PEER:
         decide(joint);
-    else if (event->kind ==
-             HELIO_EVENT_WAITING) /* for its user, and the client would for minutes */
+        break;
+    case HELIO_EVENT_WAITING: /* for its user, for minutes; our client does not wait so long */
         io_line_fail(line, HELIO_E_TIMEOUT);
-    else if (event->kind == HELIO_EVENT_OPEN)
+        break;
+    case HELIO_EVENT_OPEN:
         on_open(joint);
-    else if (joint->relay &&
-             (event->kind == HELIO_EVENT_DATA || event->kind == HELIO_EVENT_MESSAGE ||
-              event->kind == HELIO_EVENT_CLOSED))
-        io_relay_event(joint->relay, event);
+        break;
+    case HELIO_EVENT_DATA:
+    case HELIO_EVENT_MESSAGE:
+    case HELIO_EVENT_CLOSED:
+        if (joint->relay)
+            io_relay_event(joint->relay, event);
+        break;
+    default:
+        break;
+    }
 }
 
 static void on_line_writable(void *context, struct io_line *line)
