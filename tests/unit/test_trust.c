@@ -187,6 +187,25 @@ static void no_pin_is_as_good_as_an_unset_one(void **state)
     assert_int_equal(trust_decide(&c).verdict, TRUST_UNKNOWN);
 }
 
+/* A server with a list of its own: our key is a stranger, unless it is in there or --peer says it. */
+static void our_own_key_may_be_a_stranger(void **state)
+{
+    helio_peer peer = {.fingerprint = key(OWN), .name = "", .service = ""};
+    struct trust_pin pin = {.set = true, .fingerprint = key(OWN), .name = "pinned"};
+    struct trust_case c = {.known = *state, .role = HELIO_RESPONDER, .peer = &peer, .address = ""};
+
+    assert_int_equal(trust_decide(&c).verdict, TRUST_UNKNOWN);
+    c.pin = &pin;
+    assert_int_equal(trust_decide(&c).verdict, TRUST_TRUSTED);
+    assert_false(trust_decide(&c).own);
+    c.pin = NULL;
+    peer.fingerprint = key(2);
+    assert_int_equal(trust_decide(&c).verdict, TRUST_TRUSTED);
+    peer.name = "alice";
+    peer.fingerprint = key(OWN);
+    assert_int_equal(trust_decide(&c).verdict, TRUST_CHANGED);
+}
+
 /* A name of 255 bytes is the longest that fits; one more is not cut but not used. */
 static void names_are_never_cut(void **state)
 {
@@ -242,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decisions_follow_the_rules),
         cmocka_unit_test(no_pin_is_as_good_as_an_unset_one),
+        cmocka_unit_test(our_own_key_may_be_a_stranger),
         cmocka_unit_test(names_are_never_cut),
         cmocka_unit_test(replies_are_read_strictly),
     };
