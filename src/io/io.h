@@ -217,13 +217,21 @@ void io_listener_free(struct io_listener *listener);
  */
 struct io_line;
 
+/*
+ * Bulk moves by the piece: as many bytes as one call of a system reads and one writes, and few enough
+ * to stay in a processor's cache on their way.  A piece is two records, each of which makes a frame
+ * that is one segment where segments are longest (an MTU of 64 KiB: the loopback), and not a long one
+ * and a short one.
+ */
+enum { IO_RECORD = 127 * 512, IO_PIECE = 2 * IO_RECORD };
+
 struct io_line_handlers {
     /*
      * Whatever helio_session_next gives.  HELIO_EVENT_PEER is to be answered before this returns,
      * with io_line_trust, io_line_wait or io_line_refuse.
      */
     void (*event)(void *context, struct io_line *line, const helio_event *event);
-    /* After io_line_send said HELIO_E_AGAIN: there is room. */
+    /* After io_line_send said HELIO_E_AGAIN, or io_line_blocked true: there is room. */
     void (*writable)(void *context, struct io_line *line);
     /*
      * The connection is gone, all that could be sent was sent; called once, never from inside
@@ -264,10 +272,13 @@ void io_line_trust(struct io_line *line);
 void io_line_wait(struct io_line *line);
 void io_line_refuse(struct io_line *line, helio_refusal why);
 /*
- * As helio_session_send; after HELIO_E_AGAIN wait for writable.  Other errors also come by ended.
+ * As helio_session_send, but of HELIO_DATA it takes up to IO_PIECE bytes; after HELIO_E_AGAIN wait for
+ * writable.  Other errors also come by ended.
  */
 HELIO_MUST_CHECK enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
                                              helio_content content);
+/* True while sent bytes wait for the socket: stop the source until writable, which will be called. */
+bool io_line_blocked(struct io_line *line);
 /* Ends our direction; what the peer still sends keeps arriving. */
 void io_line_close(struct io_line *line);
 /* After HELIO_EVENT_CLOSED, once all that came is where it should be: tells the peer so. */
@@ -293,7 +304,7 @@ void io_line_resume(struct io_line *line);
 struct io_input;
 
 struct io_input_handlers {
-    /* At most HELIO_SEND_MAX bytes.  False: not now; the same bytes come again after
+    /* At most IO_PIECE bytes.  False: not now; they are kept, and come again after
      * io_input_resume. */
     bool (*data)(void *context, const uint8_t *data, size_t n);
     /* Nothing comes any more: 0 at the end of input, else an errno. */

@@ -2,8 +2,9 @@
  * line.c: a session and its TCP connection.
  *
  * The way of a byte: socket -> loop's read buffer -> helio_session_feed -> event -> handler; and
- * io_line_send -> session's queue -> socket.  What the socket does not take at once waits in out,
- * which is memory only as long, so that an idle line holds none.
+ * io_line_send -> session's queue -> socket.  When the socket is full the first few bytes of the queue
+ * wait in out, which is memory only as long: libuv tells when they are written, and that is when the
+ * socket takes the rest of the queue.
  *
  * Until the line is open a byte goes another way: what RSA may follow is done by another thread
  * (work.h), and while the session is there (busy) the socket is not read, and nobody here touches
@@ -31,6 +32,7 @@
 
 #include "io/work.h"
 
+enum { FIRST_BYTES = 4096 }; /* what waits for a socket that is full, on behalf of all the rest */
 enum { LINGER_MS = 2000, SHORT_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
 
 enum phase { HANDSHAKE, OPEN, LINGER, GONE };
@@ -176,11 +178,13 @@ static void on_written(uv_write_t *request, int status)
     }
 }
 
-/* What the socket did not take: copied out of the queue, and sent when it can be. */
+/* The next bytes of the queue: copied out of it, and sent when they can be. */
 static void write_later(struct io_line *line, size_t n)
 {
     uv_stream_t *stream = (uv_stream_t *)&line->stream->tcp;
 
+    if (n > FIRST_BYTES)
+        n = FIRST_BYTES;
     line->out = malloc(n);
     if (line->out) {
         n = helio_session_pull(line->session, line->out, n);
@@ -619,15 +623,41 @@ void io_line_refuse(struct io_line *line, helio_refusal why)
     advance(line);
 }
 
+/* All or nothing: an empty queue has room for a piece, one that is not might have too little. */
+static enum helio_err send_piece(struct io_line *line, const uint8_t *data, size_t n)
+{
+    enum helio_err err = HELIO_OK;
+
+    if (n > IO_PIECE)
+        return HELIO_E_TOO_LONG;
+    if (helio_session_pending(line->session) > 0)
+        return HELIO_E_AGAIN;
+    for (size_t at = 0; at < n && err == HELIO_OK; at += IO_RECORD) {
+        size_t now = n - at < IO_RECORD ? n - at : IO_RECORD;
+
+        err = helio_session_send(line->session, data + at, now, HELIO_DATA);
+    }
+    return err;
+}
+
+static enum helio_err queue_content(struct io_line *line, const uint8_t *data, size_t n,
+                                    helio_content content)
+{
+    if (line->busy)
+        return HELIO_E_STATE;
+    if (content == HELIO_DATA && n > IO_RECORD)
+        return send_piece(line, data, n);
+    return helio_session_send(line->session, data, n, content);
+}
+
 enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
                             helio_content content)
 {
-    enum helio_err err =
-        line->busy ? HELIO_E_STATE : helio_session_send(line->session, data, n, content);
+    enum helio_err err = queue_content(line, data, n, content);
 
     if (err == HELIO_E_AGAIN && line->phase == OPEN) {
         flush(line);
-        err = helio_session_send(line->session, data, n, content);
+        err = queue_content(line, data, n, content);
     }
     if (err == HELIO_E_AGAIN)
         line->starved = true;
@@ -635,6 +665,14 @@ enum helio_err io_line_send(struct io_line *line, const uint8_t *data, size_t n,
         line->sent += n;
     advance(line);
     return err;
+}
+
+bool io_line_blocked(struct io_line *line)
+{
+    if (line->phase != OPEN || helio_session_pending(line->session) == 0)
+        return false;
+    line->starved = true;
+    return true;
 }
 
 /* A line that is busy is not open: there is nothing to close or to confirm. */

@@ -143,6 +143,7 @@ void io_loop_free(struct io_loop *loop)
     uv_loop_close(&loop->uv);
     uv_mutex_destroy(&loop->lock);
     wipe(loop->read_buffer, sizeof loop->read_buffer);
+    wipe(loop->input_buffer, sizeof loop->input_buffer);
     free(loop);
 }
 

@@ -1,8 +1,10 @@
 /*
  * loop.h: what the files of this room share; the only header that shows libuv.
  *
- * The loop owns one buffer for reading from sockets.  A read callback has used it up before it
- * returns, so all lines share it and an idle line costs no memory for reading.
+ * The loop owns one buffer for reading from sockets, and one for all other descriptors.  Who has read
+ * into one has used it up before it returns, or keeps what is left elsewhere; so all lines and all
+ * inputs share them, and one that is idle costs no memory for reading.  There are two, because an
+ * input may be resumed by what came from a socket.
  */
 #ifndef HELIO_IO_LOOP_H
 #define HELIO_IO_LOOP_H
@@ -22,6 +24,9 @@ struct io_loop {
     unsigned resolving;  /* name look-ups that still run in a thread and cannot be called off */
     struct works *works; /* work.h */
     uint8_t read_buffer[LOOP_READ_SIZE];
+    uint8_t input_buffer[IO_PIECE];
+    bool
+        input_lent; /* one input's consumer has resumed another: that one needs memory of its own */
 };
 
 struct io_stream {

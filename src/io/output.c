@@ -52,6 +52,18 @@ static size_t write_now(struct io_output *output, const uint8_t *data, size_t n)
     return done;
 }
 
+/* A pipe that is full for the first time may become larger, and then takes more. */
+static size_t write_or_grow(struct io_output *output, const uint8_t *data, size_t n)
+{
+    size_t done = write_now(output, data, n);
+
+    if (done < n && !output->error && !output->source.grown) {
+        source_grow(&output->source);
+        done += write_now(output, data + done, n - done);
+    }
+    return done;
+}
+
 /* The errors of a close count: some file systems tell only then that the disk was full. */
 static int close_original(struct io_output *output)
 {
@@ -175,7 +187,7 @@ int io_output_write(struct io_output *output, const uint8_t *data, size_t n)
     if (output->error || n == 0)
         return output->error;
     if (buffer_size(&output->rest) == 0)
-        done = write_now(output, data, n);
+        done = write_or_grow(output, data, n);
     if (!output->error && done < n) {
         /* Only what can be waited for takes less than all without an error. */
         if (!output->source.pollable || buffer_append(&output->rest, data + done, n - done))

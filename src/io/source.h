@@ -25,6 +25,7 @@ struct source {
     bool socket;
     bool pollable;
     bool waiting;
+    bool grown;    /* a pipe has got its size for bulk, or has been refused it */
     bool closing;  /* the handle is, or was, being closed */
     bool closed;   /* libuv is done with it */
     bool released; /* by its owner */
@@ -35,6 +36,11 @@ void source_begin(struct source *source, struct io_loop *loop, int fd, int acces
 /* With one that is ours from here on, also on failure.  HELIO_E_SYSTEM when none can wait for it. */
 HELIO_MUST_CHECK enum helio_err source_adopt(struct source *source, struct io_loop *loop, int fd);
 void source_stop_waiting(struct source *source);
+/*
+ * Two processes with a small pipe between them wake each other at every turn.  A pipe that bulk goes
+ * through is made larger by this, once; where that is refused, or it is no pipe, nothing changes.
+ */
+void source_grow(struct source *source);
 /*
  * Closes the handle, and the descriptor unless it is the owner's.  In this order, for libuv takes a
  * handle's descriptor out of its books by number, whoever has that number then.

@@ -19,10 +19,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/wipe.h"
 #include "io/source.h"
 
-enum { BURST = 16 }; /* reads in one turn of the loop, so that others get theirs */
+enum {
+    BURST = 8,              /* reads in one turn of the loop, so that others get theirs */
+    PIPE_SMALL = 64 * 1024, /* what the kernel gives a pipe by itself */
+    PIPE_BULK = 512 * 1024
+};
 
 /* ------------------------------------------------------------------------------- descriptors -- */
 
@@ -150,6 +155,13 @@ static void on_source_closed(uv_handle_t *handle)
         free(source);
 }
 
+void source_grow(struct source *source)
+{
+    if (!source->grown && !source->socket && source->pollable)
+        fcntl(source->fd, F_SETPIPE_SZ, PIPE_BULK);
+    source->grown = true;
+}
+
 void source_close(struct source *source)
 {
     if (source->closing)
@@ -179,12 +191,12 @@ struct io_input {
     struct source source; /* first */
     const struct io_input_handlers *handlers;
     void *context;
-    size_t held; /* bytes that the consumer has not taken */
+    struct io_loop *loop;
+    struct buffer rest; /* what the consumer has not taken */
     bool wanted;
     bool turning; /* in read_some: a resume from inside is seen by its loop */
     bool ended;
     bool freed;
-    uint8_t bytes[HELIO_SEND_MAX];
 };
 
 static void read_some(struct io_input *input);
@@ -222,11 +234,40 @@ static void wait_for_input(struct io_input *input, bool wait)
         uv_idle_start(&source->uv.idle, on_input_idle);
 }
 
-static ssize_t read_once(struct io_input *input)
+/* Memory for one read: the loop's, or when another input has that, some of its own. */
+static uint8_t *borrow(struct io_loop *loop)
 {
+    if (loop->input_lent)
+        return malloc(IO_PIECE);
+    loop->input_lent = true;
+    return loop->input_buffer;
+}
+
+static void give_back(struct io_loop *loop, uint8_t *bytes)
+{
+    if (bytes == loop->input_buffer) {
+        loop->input_lent = false;
+    } else if (bytes) {
+        wipe(bytes, IO_PIECE);
+        free(bytes);
+    }
+}
+
+static ssize_t read_once(struct io_input *input, uint8_t *bytes)
+{
+    ssize_t n;
+
+    if (!bytes) {
+        errno = ENOMEM;
+        return -1;
+    }
     if (input->source.socket)
-        return recv(input->source.fd, input->bytes, sizeof input->bytes, MSG_DONTWAIT);
-    return read(input->source.fd, input->bytes, sizeof input->bytes);
+        n = recv(input->source.fd, bytes, IO_PIECE, MSG_DONTWAIT);
+    else
+        n = read(input->source.fd, bytes, IO_PIECE);
+    if (n >= PIPE_SMALL)
+        source_grow(&input->source);
+    return n;
 }
 
 static void end_input(struct io_input *input, int error)
@@ -236,31 +277,55 @@ static void end_input(struct io_input *input, int error)
     input->handlers->ended(input->context, error);
 }
 
+/* What the consumer left the last time; false when it does so again. */
+static bool hand_on_rest(struct io_input *input)
+{
+    bool taken = input->handlers->data(input->context, buffer_front(&input->rest),
+                                       buffer_size(&input->rest));
+
+    if (taken)
+        buffer_clear(&input->rest);
+    else
+        input->wanted = false;
+    return taken;
+}
+
+/* Returns what read does; error is its errno, or that of keeping what the consumer did not take. */
+static ssize_t read_into(struct io_input *input, uint8_t *bytes, int *error)
+{
+    ssize_t n = read_once(input, bytes);
+
+    *error = n < 0 ? errno : 0;
+    if (n > 0 && !input->handlers->data(input->context, bytes, (size_t)n)) {
+        input->wanted = false;
+        if (buffer_append(&input->rest, bytes, (size_t)n))
+            *error = ENOMEM;
+    }
+    return n;
+}
+
 /* False when it is over for this turn. */
 static bool read_and_hand_on(struct io_input *input)
 {
-    if (input->held == 0) {
-        ssize_t n = read_once(input);
+    uint8_t *bytes;
+    ssize_t n;
+    int error;
 
-        if (n < 0 && source_not_now(errno))
-            return false;
-        if (n <= 0) {
-            end_input(input, n < 0 ? errno : 0);
-            return false;
-        }
-        input->held = (size_t)n;
-    }
-    if (!input->handlers->data(input->context, input->bytes, input->held)) {
-        input->wanted = false;
-        return false;
-    }
-    input->held = 0;
-    return true;
+    if (buffer_size(&input->rest) > 0)
+        return hand_on_rest(input);
+    bytes = borrow(input->loop);
+    n = read_into(input, bytes, &error);
+    give_back(input->loop, bytes);
+    if (n > 0 && !error)
+        return true;
+    if (!input->freed && !source_not_now(error))
+        end_input(input, error);
+    return false;
 }
 
 static void release_input(struct io_input *input)
 {
-    wipe(input->bytes, sizeof input->bytes);
+    buffer_clear(&input->rest);
     source_release(&input->source);
 }
 
@@ -277,11 +342,14 @@ static void read_some(struct io_input *input)
         wait_for_input(input, input->wanted && !input->ended);
 }
 
-static struct io_input *input_new(const struct io_input_handlers *handlers, void *context)
+static struct io_input *input_new(struct io_loop *loop, const struct io_input_handlers *handlers,
+                                  void *context)
 {
     struct io_input *input = calloc(1, sizeof *input);
 
     if (input) {
+        input->loop = loop;
+        buffer_init(&input->rest, IO_PIECE);
         input->handlers = handlers;
         input->context = context;
     }
@@ -291,7 +359,7 @@ static struct io_input *input_new(const struct io_input_handlers *handlers, void
 enum helio_err io_input_new(struct io_input **out, struct io_loop *loop, int fd,
                             const struct io_input_handlers *handlers, void *context)
 {
-    struct io_input *input = input_new(handlers, context);
+    struct io_input *input = input_new(loop, handlers, context);
 
     if (!input)
         return HELIO_E_MEMORY;
@@ -303,7 +371,7 @@ enum helio_err io_input_new(struct io_input **out, struct io_loop *loop, int fd,
 enum helio_err io_input_adopt(struct io_input **out, struct io_loop *loop, int fd,
                               const struct io_input_handlers *handlers, void *context)
 {
-    struct io_input *input = input_new(handlers, context);
+    struct io_input *input = input_new(loop, handlers, context);
     enum helio_err err = HELIO_E_MEMORY;
 
     if (input)
@@ -340,12 +408,17 @@ void io_input_pause(struct io_input *input)
 
 bool io_input_waiting(struct io_input *input)
 {
-    if (!input->ended && input->held == 0) {
-        ssize_t n = read_once(input);
+    if (!input->ended && buffer_size(&input->rest) == 0) {
+        uint8_t *bytes = borrow(input->loop);
+        ssize_t n = read_once(input, bytes);
+        /* Bytes that cannot be kept have come all the same. */
+        bool lost = n > 0 && buffer_append(&input->rest, bytes, (size_t)n) != HELIO_OK;
 
-        input->held = n > 0 ? (size_t)n : 0;
+        give_back(input->loop, bytes);
+        if (lost)
+            return true;
     }
-    return input->held > 0;
+    return buffer_size(&input->rest) > 0;
 }
 
 void io_input_free(struct io_input *input)

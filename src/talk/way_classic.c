@@ -16,7 +16,7 @@
 #include "talk/talk.h"
 
 /* A piece of stdin comes on top of a line that waits for its turn. */
-enum { PENDING_MAX = 2 * HELIO_SEND_MAX };
+enum { PENDING_MAX = HELIO_SEND_MAX + IO_PIECE };
 
 struct turns {
     struct io_input *input;

@@ -40,7 +40,11 @@ static bool on_input(void *context, const uint8_t *data, size_t n)
     struct talk *talk = context;
 
     /* Any other error ends the line, and that is reported. */
-    return io_line_send(talk->call.line, data, n, HELIO_DATA) != HELIO_E_AGAIN;
+    if (io_line_send(talk->call.line, data, n, HELIO_DATA) == HELIO_E_AGAIN)
+        return false;
+    if (io_line_blocked(talk->call.line))
+        io_input_pause(pipe_of(talk)->input);
+    return true;
 }
 
 static void on_input_ended(void *context, int error)
