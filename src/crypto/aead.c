@@ -1,7 +1,8 @@
-#include "crypto/aead_ops.h"
+#include "crypto/aead_gcm.h"
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/wipe.h"
 
 static const uint64_t number_limit = UINT64_C(1) << 48;
@@ -22,6 +23,14 @@ size_t aead_iv_size(enum aead_cipher cipher)
     return ciphers[cipher]->iv_size;
 }
 
+/* Whose operations a new key of this cipher gets. */
+static const struct aead_ops *best_ops(enum aead_cipher cipher)
+{
+    const struct aead_ops *wide = cipher == AEAD_AES_256_GCM ? aead_gcm_wide() : NULL;
+
+    return wide ? wide : ciphers[cipher];
+}
+
 enum helio_err aead_set_key(struct aead_key *k, enum aead_cipher cipher, const uint8_t *key,
                             const uint8_t *iv)
 {
@@ -29,9 +38,9 @@ enum helio_err aead_set_key(struct aead_key *k, enum aead_cipher cipher, const u
 
     if ((unsigned)cipher >= AEAD_COUNT)
         return HELIO_E_ARGUMENT;
-    if (k->ops != ciphers[cipher]) {
+    if (!k->ops || k->ops->cipher != cipher) {
         aead_clear(k);
-        k->ops = ciphers[cipher];
+        k->ops = best_ops(cipher);
         err = k->ops->start(k);
     }
     if (err == HELIO_OK)
@@ -50,6 +59,16 @@ void aead_clear(struct aead_key *k)
     if (k->ops)
         k->ops->end(k);
     wipe(k, sizeof *k);
+}
+
+void aead_nonce(const struct aead_key *k, uint64_t number, uint8_t nonce[AEAD_IV_SIZE])
+{
+    uint8_t be[8];
+
+    put_u64(be, number);
+    memcpy(nonce, k->iv, AEAD_IV_SIZE);
+    for (size_t i = 0; i < sizeof be; i++)
+        nonce[AEAD_IV_SIZE - sizeof be + i] ^= be[i];
 }
 
 static enum helio_err check(const struct aead_key *k, const struct aead_record *r)

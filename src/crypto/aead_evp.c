@@ -1,9 +1,10 @@
 /* The two ciphers that OpenSSL has whole; they differ by name alone. */
 #include "crypto/aead_ops.h"
 
+#include <string.h>
+
 #include <openssl/evp.h>
 
-#include "base/bytes.h"
 #include "base/wipe.h"
 #include "crypto/result.h"
 
@@ -28,17 +29,6 @@ static enum helio_err evp_set_key(struct aead_key *k, const uint8_t *key)
 {
     return crypto_result(EVP_EncryptInit_ex2(k->context, NULL, key, NULL, NULL) == 1,
                          HELIO_E_CRYPTO);
-}
-
-/* iv XOR (0^4 ‖ u64 number) (protocol.md 3). */
-static void make_nonce(const struct aead_key *k, uint64_t number, uint8_t nonce[AEAD_IV_SIZE])
-{
-    uint8_t be[8];
-
-    put_u64(be, number);
-    memcpy(nonce, k->iv, AEAD_IV_SIZE);
-    for (size_t i = 0; i < sizeof be; i++)
-        nonce[AEAD_IV_SIZE - sizeof be + i] ^= be[i];
 }
 
 static bool update(EVP_CIPHER_CTX *context, uint8_t *out, const uint8_t *in, size_t n)
@@ -66,7 +56,7 @@ static enum helio_err evp_seal(struct aead_key *k, const struct aead_record *r,
     uint8_t nonce[AEAD_IV_SIZE], none[1];
     int done = 0;
 
-    make_nonce(k, r->number, nonce);
+    aead_nonce(k, r->number, nonce);
     bool ok = run(k->context, nonce, 1, r) && EVP_EncryptFinal_ex(k->context, none, &done) == 1 &&
               done == 0 &&
               EVP_CIPHER_CTX_ctrl(k->context, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_SIZE, tag) == 1;
@@ -81,7 +71,7 @@ static enum helio_err evp_open(struct aead_key *k, const struct aead_record *r,
     uint8_t nonce[AEAD_IV_SIZE], expected[AEAD_TAG_SIZE], none[1];
     int done = 0;
 
-    make_nonce(k, r->number, nonce);
+    aead_nonce(k, r->number, nonce);
     memcpy(expected, tag, sizeof expected); /* OpenSSL's ctrl knows no const */
     bool ran = run(k->context, nonce, 0, r) &&
                EVP_CIPHER_CTX_ctrl(k->context, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_SIZE, expected) == 1;
@@ -92,6 +82,7 @@ static enum helio_err evp_open(struct aead_key *k, const struct aead_record *r,
 }
 
 const struct aead_ops aead_chacha20_poly1305 = {
+    .cipher = AEAD_CHACHA20_POLY1305,
     .algorithm = "ChaCha20-Poly1305",
     .key_size = 32,
     .iv_size = AEAD_IV_SIZE,
@@ -103,6 +94,7 @@ const struct aead_ops aead_chacha20_poly1305 = {
 };
 
 const struct aead_ops aead_aes_256_gcm = {
+    .cipher = AEAD_AES_256_GCM,
     .algorithm = "AES-256-GCM",
     .key_size = 32,
     .iv_size = AEAD_IV_SIZE,

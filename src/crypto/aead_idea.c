@@ -161,6 +161,7 @@ static enum helio_err idea_open(struct aead_key *k, const struct aead_record *r,
 }
 
 const struct aead_ops aead_idea_ctr_poly1305 = {
+    .cipher = AEAD_IDEA_CTR_POLY1305,
     .algorithm = "POLY1305",
     .key_size = 16,
     .iv_size = 0,

@@ -20,6 +20,7 @@ struct aead_record {
 };
 
 struct aead_ops {
+    enum aead_cipher cipher;
     const char *algorithm; /* OpenSSL's name for what context is of */
     size_t key_size;
     size_t iv_size;
@@ -33,6 +34,9 @@ struct aead_ops {
     enum helio_err (*open)(struct aead_key *k, const struct aead_record *r,
                            const uint8_t tag[AEAD_TAG_SIZE]);
 };
+
+/* iv XOR (0^4 ‖ u64 number) (protocol.md 3). */
+void aead_nonce(const struct aead_key *k, uint64_t number, uint8_t nonce[AEAD_IV_SIZE]);
 
 extern const struct aead_ops aead_idea_ctr_poly1305;
 extern const struct aead_ops aead_chacha20_poly1305;

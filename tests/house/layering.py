@@ -31,7 +31,7 @@ ROOMS = {
 EXCEPTIONS = {room: {"base/buffer.h", "base/text.h", "base/wipe.h"} for room in ("cli", "talk", "demo", "serve", "forward")}
 
 # Libraries that one room keeps to itself.
-OWNERS = {r"openssl/": "crypto", r"uv(\.h|/)": "io", r"(histedit|editline/)": "talk", r"ini\.h": "cli",
+OWNERS = {r"(openssl/|intel-ipsec-mb)": "crypto", r"uv(\.h|/)": "io", r"(histedit|editline/)": "talk", r"ini\.h": "cli",
           r"microhttpd": "serve", r"systemd/": "serve"}
 
 # What libhelio promises not to do: sockets, clocks, threads, signals, talking to anyone.
