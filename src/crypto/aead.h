@@ -22,8 +22,7 @@ size_t aead_iv_size(enum aead_cipher cipher);
 
 struct aead_key {
     const struct aead_ops *ops; /* NULL: empty */
-    helio_idea idea;            /* idea-ctr-poly1305 */
-    void *context;              /* the cipher's, or Poly1305's */
+    void *context;              /* the operations' own */
     uint8_t iv[AEAD_IV_SIZE];
 };
 

@@ -1,6 +1,9 @@
 /* idea-ctr-poly1305 (protocol.md 7): RFC 8439's construction around IDEA in counter mode. */
 #include "crypto/aead_ops.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include <openssl/evp.h>
 
 #include "base/bytes.h"
@@ -16,24 +19,41 @@ enum { HEAD_SIZE = 1536, SHORT_TEXT = HEAD_SIZE - MAC_KEY_SIZE, SHORT_AD = 32 };
 _Static_assert(AEAD_TEXT_MAX / 8 + TEXT_BLOCK == 1 << BLOCK_BITS,
                "the longest text must end with the last block of its record");
 
+/* What aead_key.context is. */
+struct idea_key {
+    helio_idea idea;
+    EVP_MAC_CTX *mac;
+};
+
 static enum helio_err idea_start(struct aead_key *k)
 {
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, k->ops->algorithm, NULL);
-    EVP_MAC_CTX *context = mac ? EVP_MAC_CTX_new(mac) : NULL; /* keeps mac by itself */
+    struct idea_key *own = k->context = calloc(1, sizeof *own);
+    EVP_MAC *mac;
 
+    if (!own)
+        return HELIO_E_MEMORY;
+    mac = EVP_MAC_fetch(NULL, k->ops->algorithm, NULL);
+    own->mac = mac ? EVP_MAC_CTX_new(mac) : NULL; /* keeps mac by itself */
     EVP_MAC_free(mac);
-    k->context = context;
-    return crypto_result(context, mac ? HELIO_E_MEMORY : HELIO_E_CRYPTO);
+    return crypto_result(own->mac, mac ? HELIO_E_MEMORY : HELIO_E_CRYPTO);
 }
 
 static void idea_end(struct aead_key *k)
 {
-    EVP_MAC_CTX_free(k->context);
+    struct idea_key *own = k->context;
+
+    if (!own)
+        return;
+    EVP_MAC_CTX_free(own->mac);
+    wipe(own, sizeof *own);
+    free(own);
 }
 
 static enum helio_err idea_set_key(struct aead_key *k, const uint8_t *key)
 {
-    helio_idea_set_key(&k->idea, key);
+    struct idea_key *own = k->context;
+
+    helio_idea_set_key(&own->idea, key);
     return HELIO_OK;
 }
 
@@ -76,7 +96,7 @@ static bool mac_short(EVP_MAC_CTX *mac, const struct aead_record *r, const uint8
     return EVP_MAC_update(mac, all, lengths_at + LENGTHS_SIZE) == 1;
 }
 
-static enum helio_err compute_tag(struct aead_key *k, const struct aead_record *r,
+static enum helio_err compute_tag(struct idea_key *k, const struct aead_record *r,
                                   const uint8_t key[MAC_KEY_SIZE], const uint8_t *cipher_text,
                                   uint8_t tag[AEAD_TAG_SIZE])
 {
@@ -86,9 +106,9 @@ static enum helio_err compute_tag(struct aead_key *k, const struct aead_record *
 
     put_u64_little(lengths, r->ad_n);
     put_u64_little(lengths + 8, r->n);
-    bool ok = EVP_MAC_init(k->context, key, MAC_KEY_SIZE, NULL) == 1 &&
-              (is_short ? mac_short : mac_parts)(k->context, r, cipher_text, lengths) &&
-              EVP_MAC_final(k->context, tag, &tag_n, AEAD_TAG_SIZE) == 1 && tag_n == AEAD_TAG_SIZE;
+    bool ok = EVP_MAC_init(k->mac, key, MAC_KEY_SIZE, NULL) == 1 &&
+              (is_short ? mac_short : mac_parts)(k->mac, r, cipher_text, lengths) &&
+              EVP_MAC_final(k->mac, tag, &tag_n, AEAD_TAG_SIZE) == 1 && tag_n == AEAD_TAG_SIZE;
 
     return ok ? HELIO_OK : crypto_result(false, HELIO_E_CRYPTO);
 }
@@ -98,7 +118,7 @@ static enum helio_err compute_tag(struct aead_key *k, const struct aead_record *
  * blocks costs the same however many of them are used, so a short record pays once.
  * Returns how much of the text is in the head: all or nothing.
  */
-static size_t make_head(const struct aead_key *k, const struct aead_record *r,
+static size_t make_head(const struct idea_key *k, const struct aead_record *r,
                         uint8_t head[HEAD_SIZE])
 {
     size_t n = r->n <= SHORT_TEXT ? r->n : 0;
@@ -113,7 +133,7 @@ static size_t make_head(const struct aead_key *k, const struct aead_record *r,
 }
 
 /* The text to out: from the head when it is there. */
-static void put_text(const struct aead_key *k, const struct aead_record *r,
+static void put_text(const struct idea_key *k, const struct aead_record *r,
                      const uint8_t head[HEAD_SIZE], size_t done)
 {
     uint64_t counter = r->number << BLOCK_BITS | TEXT_BLOCK;
@@ -131,9 +151,10 @@ static void put_text(const struct aead_key *k, const struct aead_record *r,
     helio_idea_ctr(&k->idea, counter + blocks, r->out + first, r->out + first, r->n - first);
 }
 
-static enum helio_err idea_seal(struct aead_key *k, const struct aead_record *r,
+static enum helio_err idea_seal(struct aead_key *key, const struct aead_record *r,
                                 uint8_t tag[AEAD_TAG_SIZE])
 {
+    struct idea_key *k = key->context;
     uint8_t head[HEAD_SIZE];
     size_t done = make_head(k, r, head);
 
@@ -143,10 +164,11 @@ static enum helio_err idea_seal(struct aead_key *k, const struct aead_record *r,
     return err;
 }
 
-static enum helio_err idea_open(struct aead_key *k, const struct aead_record *r,
+static enum helio_err idea_open(struct aead_key *key, const struct aead_record *r,
                                 const uint8_t tag[AEAD_TAG_SIZE])
 {
     uint8_t expected[AEAD_TAG_SIZE];
+    struct idea_key *k = key->context;
     uint8_t head[HEAD_SIZE];
     size_t done = make_head(k, r, head);
     enum helio_err err = compute_tag(k, r, head, r->in, expected);
