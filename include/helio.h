@@ -346,6 +346,13 @@ HELIO_API HELIO_MUST_CHECK enum helio_err helio_session_confirm(helio_session *s
 HELIO_API void helio_session_fail(helio_session *session, enum helio_err why);
 
 /*
+ * Gives back the memory that only a busy session needs: buffers with nothing in them.  For one that has
+ * been quiet for a while; the next feed or send takes what it needs again.  What the event fetched last
+ * pointed to is gone.
+ */
+HELIO_API void helio_session_trim(helio_session *session);
+
+/*
  * Moves up to cap bytes for the transport to out, or drops them when out is NULL; returns how many.
  * Works after failure, too.
  */

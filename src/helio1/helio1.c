@@ -287,6 +287,14 @@ static enum helio_err op_export(const struct helio_session *s, const char *label
     return schedule_export(h->exporter, label, context, context_n, out, n);
 }
 
+static void op_trim(struct helio_session *s)
+{
+    struct helio1 *h = helio1_of(s);
+
+    if (buffer_size(&h->frame) == 0)
+        buffer_clear(&h->frame);
+}
+
 static void op_wipe(struct helio_session *s)
 {
     struct helio1 *h = helio1_of(s);
@@ -325,6 +333,7 @@ static const struct session_ops helio1_ops = {
     .id = op_id,
     .epochs = op_epochs,
     .export_key = op_export,
+    .trim = op_trim,
     .wipe = op_wipe,
     .destroy = op_destroy,
 };

@@ -33,6 +33,7 @@
 #include "io/work.h"
 
 enum { FIRST_BYTES = 4096 }; /* what waits for a socket that is full, on behalf of all the rest */
+enum { QUIET_MS = 1000 };    /* a line that was busy gets another one to two seconds to go on */
 enum { LINGER_MS = 2000, SHORT_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
 
 enum phase { HANDSHAKE, OPEN, LINGER, GONE };
@@ -49,7 +50,8 @@ struct wishes {
 struct io_line {
     struct io_loop *loop;
     struct io_stream *stream;
-    uv_timer_t timer; /* the handshake's deadline, then LINGER's */
+    uv_timer_t timer; /* the handshake's deadline, then QUIET_MS of an open line, then LINGER's */
+    bool moved;       /* since timer was set for QUIET_MS */
     unsigned handles; /* stream and timer, as far as they are not closed; and a work */
     helio_session *session;
     helio_role role;
@@ -137,11 +139,39 @@ static void fail_session(struct io_line *line, enum helio_err why)
     work_cancel(line->work);
 }
 
+static void on_timer(uv_timer_t *timer);
+
+/*
+ * Called when bytes may have moved.  A line that is not open holds its buffers no longer than it must:
+ * its peer is a stranger.  An open one keeps them until it has been quiet for a while.
+ */
+static void note_moved(struct io_line *line)
+{
+    if (line->phase == HANDSHAKE && !line->delivering)
+        helio_session_trim(line->session);
+    if (line->phase != OPEN)
+        return;
+    line->moved = true;
+    if (!uv_is_active((uv_handle_t *)&line->timer))
+        uv_timer_start(&line->timer, on_timer, QUIET_MS, 0);
+}
+
+static void find_quiet(struct io_line *line)
+{
+    if (line->moved)
+        uv_timer_start(&line->timer, on_timer, QUIET_MS, 0);
+    else
+        helio_session_trim(line->session);
+    line->moved = false;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct io_line *line = timer->data;
 
-    if (line->phase < LINGER) {
+    if (line->phase == OPEN) {
+        find_quiet(line);
+    } else if (line->phase < LINGER) {
         fail_session(line, HELIO_E_TIMEOUT);
         advance(line);
     } else if (line->result == HELIO_OK && peer_lags(line)) {
@@ -309,6 +339,7 @@ static void advance(struct io_line *line)
         if (done || helio_session_error(line->session))
             start_linger(line, helio_session_error(line->session));
     }
+    note_moved(line);
     if (line->phase == LINGER)
         finish_linger(line);
 }

@@ -166,6 +166,14 @@ void helio_session_fail(helio_session *session, enum helio_err why)
     session_latch(session, why);
 }
 
+void helio_session_trim(helio_session *session)
+{
+    if (buffer_size(&session->out) == 0)
+        buffer_clear(&session->out);
+    if (session->ops->trim && session->event.kind == HELIO_EVENT_NONE)
+        session->ops->trim(session);
+}
+
 size_t helio_session_pull(helio_session *session, uint8_t *out, size_t cap)
 {
     size_t n = buffer_size(&session->out);

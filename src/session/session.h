@@ -42,6 +42,8 @@ struct session_ops {
     uint64_t (*epochs)(const struct helio_session *, bool sent);
     enum helio_err (*export_key)(const struct helio_session *, const char *label,
                                  const uint8_t *context, size_t context_n, uint8_t *out, size_t n);
+    /* Frees buffers that are empty.  May be NULL; no event is pending. */
+    void (*trim)(struct helio_session *);
     /* Wipes every secret; the struct stays. */
     void (*wipe)(struct helio_session *);
     /* wipe, and frees the whole struct. */
