@@ -36,9 +36,7 @@ static bool on_input(void *context, const uint8_t *data, size_t n)
     enum helio_err err = io_line_send(relay->line, data, n, HELIO_DATA);
 
     /* Any other error ends the line, and there is nobody left to read for. */
-    if (err && err != HELIO_E_AGAIN)
-        io_input_pause(relay->input);
-    if (io_line_blocked(relay->line))
+    if ((err && err != HELIO_E_AGAIN) || io_line_blocked(relay->line))
         io_input_pause(relay->input);
     return err != HELIO_E_AGAIN;
 }
