@@ -21,8 +21,8 @@
 #include "session/pair.h"
 
 enum { LINES = 24, PIECES = 12, LINE_MAX_BYTES = 8 * 1024 };
-/* Two turns of a line's own second, and room for a slow machine; and what nothing here takes. */
-enum { QUIET_MS = 3500, PATIENCE_MS = 30000 };
+/* Two turns of a line's own second, on the same clock; and what nothing here takes. */
+enum { QUIET_MS = 2200, PATIENCE_MS = 30000 };
 
 struct end {
     struct io_line *line;
