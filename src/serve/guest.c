@@ -410,6 +410,7 @@ bool guest_new(struct post *post, const struct io_caller *caller)
     struct serve *serve = post_serve(post);
     struct guest *guest = calloc(1, sizeof *guest);
     struct io_stream *stream;
+    uint64_t now;
     enum helio_err err = io_stream_adopt(&stream, post_loop(post), caller);
 
     if (!err && !guest) {
@@ -429,8 +430,10 @@ bool guest_new(struct post *post, const struct io_caller *caller)
     post_enter(post, guest);
     return true;
 out:
-    say_error("call", "cannot serve %s: %s", caller->name, helio_strerror(err));
-    tally_settle(serve->tally, &caller->source, GATE_OURS, 0, io_loop_now(post_loop(post)));
+    now = io_loop_now(post_loop(post));
+    if (tally_may_say(serve->tally, now))
+        say_error("call", "cannot serve %s: %s", caller->name, helio_strerror(err));
+    tally_settle(serve->tally, &caller->source, GATE_OURS, 0, now);
     free(guest);
     return false;
 }
