@@ -321,7 +321,10 @@ HELIO_MUST_CHECK enum helio_err io_input_new(struct io_input **out, struct io_lo
                                              void *context);
 void io_input_resume(struct io_input *input);
 void io_input_pause(struct io_input *input);
-/* The same for a pipe or a socket that is taken over, also on failure, and closed with the input. */
+/*
+ * The same for a pipe or a socket that is taken over, also on failure, and closed with the input.
+ * Freed before its end it resets a TCP connection: what the other side still says arrives nowhere.
+ */
 HELIO_MUST_CHECK enum helio_err io_input_adopt(struct io_input **out, struct io_loop *loop, int fd,
                                                const struct io_input_handlers *handlers,
                                                void *context);

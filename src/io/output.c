@@ -210,18 +210,12 @@ void io_output_end(struct io_output *output)
         finish_output(output);
 }
 
-/*
- * What is left behind gets a last chance.  A TCP connection is then reset, whoever else holds it:
- * closed in order it would tell the other side that this was all.
- */
+/* What is left behind gets a last chance. */
 static void abandon_adopted(struct io_output *output)
 {
-    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
     if (io_output_blocked(output))
         write_now(output, buffer_front(&output->rest), buffer_size(&output->rest));
-    if (output->source.socket)
-        setsockopt(output->source.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    source_reset(&output->source);
 }
 
 void io_output_free(struct io_output *output)

@@ -42,6 +42,11 @@ void source_stop_waiting(struct source *source);
  */
 void source_grow(struct source *source);
 /*
+ * A TCP connection is reset when it is closed, whoever else holds it: closed in order it would tell
+ * the other side that this was all, or that all of its own had arrived.
+ */
+void source_reset(const struct source *source);
+/*
  * Closes the handle, and the descriptor unless it is the owner's.  In this order, for libuv takes a
  * handle's descriptor out of its books by number, whoever has that number then.
  */

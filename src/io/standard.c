@@ -172,6 +172,14 @@ void source_close(struct source *source)
     close_descriptor(source);
 }
 
+void source_reset(const struct source *source)
+{
+    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    if (source->socket)
+        setsockopt(source->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 void source_release(struct source *source)
 {
     source_close(source);
@@ -426,6 +434,8 @@ void io_input_free(struct io_input *input)
     if (!input || input->freed)
         return;
     input->freed = true;
+    if (input->source.adopted && !input->ended)
+        source_reset(&input->source);
     if (!input->turning)
         release_input(input);
 }
