@@ -47,9 +47,9 @@ struct joint {
     struct io_dial *dial;
     struct io_line *line;
     struct io_relay *relay;
-    char who[SAY_QUOTED_MAX]; /* the station's name here */
-    const char *cause;        /* why we ended it, for the log; or NULL */
-    bool final;               /* calling again would change nothing */
+    char who[256];     /* the station's name here */
+    const char *cause; /* why we ended it, for the log; or NULL */
+    bool final;        /* calling again would change nothing */
 };
 
 static uint64_t now_of(const struct forward *forward)
@@ -185,13 +185,16 @@ static void say_given_up(struct joint *joint)
 static void say_refused(struct joint *joint, const char *why)
 {
     struct forward *forward = joint->forward;
+    char own[HELIO_FINGERPRINT_TEXT];
 
+    helio_fingerprint_format(helio_identity_fingerprint(forward->identity), own);
     say_fields(rarely(&forward->refused, forward) ? SAY_ERROR : SAY_DETAIL, "refused",
                (const struct say_field[]){{.key = "client", .text = joint->name},
                                           {.key = "station", .text = forward->label},
                                           {.key = "reason", .text = why},
                                           {.key = NULL}},
-               "%s: %s\nConnections to our port are reset.", forward->label, why);
+               "%s: %s (our key is %s)\nConnections to our port are reset.", forward->label, why,
+               own);
 }
 
 static void say_closed(const struct joint *joint, const char *cause, enum helio_err err)
@@ -370,7 +373,7 @@ static const struct {
 
 static const char *const refusals[] = {
     [HELIO_REFUSE_UNTRUSTED] =
-        "it does not trust our key; its operator can add us: helio trust add",
+        "it does not trust our key; its operator can add it by helio trust add",
     [HELIO_REFUSE_SERVICE] = "it does not forward; is it a helio serve --forward?",
     [HELIO_REFUSE_NO_ANSWER] = "nobody there answered whether our key is to be trusted",
 };

@@ -318,6 +318,28 @@ def test_a_station_that_is_killed_resets_the_client(joined):
     there.wait_closed("cut")
 
 
+def test_a_client_that_still_sends_hears_of_the_cut(joined):
+    """It has had the target's end already; now it must not believe that its own words have arrived."""
+    heard = threading.Event()
+
+    def behave(connection):
+        connection.sendall(b"enough")
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+        heard.set()
+        return read_all(connection)
+
+    there, server, behind = joined(behave)
+    with there.connect() as client:
+        assert read_all(client) == b"enough"
+        client.sendall(b"more")
+        assert heard.wait(DEADLINE)
+        server.child.kill()
+        there.wait_closed("cut")
+        # What a reset leaves in a socket that has read its end.
+        assert wait_until("an error", lambda: client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) == errno.EPIPE
+
+
 @pytest.mark.parametrize("way", [UP, DOWN])
 def test_a_line_that_is_cut_resets_the_client(serve, forward, target, way):
     server = serve(target(echo).place)
@@ -528,6 +550,7 @@ def test_a_station_that_does_not_know_us(serve, forward, target, carol):
     said = there.events("refused")
     assert len(said) == 1 and said[0]["level"] == "error" and "helio trust add" in said[0]["message"], said
     assert "does not trust our key" in said[0]["reason"] and behind.accepted == 0
+    assert carol.fingerprint() in said[0]["message"]
     assert not there.events("unreachable"), "it was reached"
 
 
