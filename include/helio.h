@@ -16,8 +16,9 @@
  * Errors.  Every function that can fail returns enum helio_err; HELIO_OK is 0.  A session latches
  * its first error, wipes its keys, and answers every later call with that same error.
  *
- * Threads.  An object may be used by one thread at a time; different objects never share state.  A
- * callback does not call the session that called it.
+ * Threads.  An object may be used by one thread at a time, except that any number of sessions may
+ * share an identity; different objects never share state.  A callback does not call the session that
+ * called it.
  */
 #ifndef HELIO_H
 #define HELIO_H

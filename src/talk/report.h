@@ -14,7 +14,7 @@ void report_open(const struct talk *talk);
 int report_end(const struct talk *talk);
 /* Peer, bytes each way, duration; shown with -v, and always in JSON. */
 void report_close(const struct talk *talk, int status);
-/* A helio_trace_fn; context is the talk. */
+/* A helio_trace_fn; context is the talk.  Called on other threads, too (io.h). */
 void report_trace(void *context, const char *what, const uint8_t *data, size_t n);
 
 #endif
