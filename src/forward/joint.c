@@ -314,14 +314,22 @@ static void join(struct joint *joint, int in, int out)
     reset_at_close(out, false);
 }
 
+static void note_reached(struct forward *forward)
+{
+    if (reach_succeeded(&forward->reach))
+        say_fields(
+            SAY_NOTE, "reached",
+            (const struct say_field[]){{.key = "station", .text = forward->label}, {.key = NULL}},
+            "%s is back", forward->label);
+}
+
 static void on_open(struct joint *joint)
 {
     struct forward *forward = joint->forward;
     int in = joint->local, out = fcntl(in, F_DUPFD_CLOEXEC, 3);
 
     set_stage(joint, JOINED);
-    if (reach_succeeded(&forward->reach))
-        say_note("reached", "%s is back", forward->label);
+    note_reached(forward);
     say_detail("open", "%s is joined to %s", joint->name, joint->who);
     if (out < 0) {
         joint->cause = "no descriptor left";
@@ -349,11 +357,24 @@ static void wait_again(struct joint *joint, const char *why)
     joints_call(forward);
 }
 
+/* The call said nothing about the way to the station. */
 static void end_for_good(struct joint *joint)
 {
     struct forward *forward = joint->forward;
 
     reach_ended(&forward->reach);
+    leave(joint);
+    joints_call(forward);
+}
+
+/* It did: the station is there, and does not want us, or we it. */
+static void end_answered(struct joint *joint, const char *why)
+{
+    struct forward *forward = joint->forward;
+
+    note_reached(forward);
+    if (why && !joint->final)
+        say_refused(joint, why);
     leave(joint);
     joints_call(forward);
 }
@@ -410,9 +431,10 @@ static void on_call_ended(struct joint *joint, enum helio_err err)
         wait_again(joint, why);
         return;
     }
-    if (why && !joint->final && !forward->stopping)
-        say_refused(joint, why);
-    end_for_good(joint);
+    if (forward->stopping)
+        end_for_good(joint);
+    else
+        end_answered(joint, why);
 }
 
 static void on_line_event(void *context, struct io_line *line, const helio_event *event)

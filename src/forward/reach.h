@@ -32,7 +32,7 @@ uint64_t reach_wait(const struct reach *reach, uint64_t now);
 
 /* A call begins; each is ended by one of the three that follow. */
 void reach_begin(struct reach *reach);
-/* It opened a line.  True: the station had been down. */
+/* It opened a line, or got a final answer.  True: the station had been down. */
 bool reach_succeeded(struct reach *reach);
 /* It did not get through.  True: the station had been up.  random: any 32 bits. */
 bool reach_failed(struct reach *reach, uint64_t now, uint32_t random);

@@ -15,6 +15,7 @@ import pytest
 from conftest import DEADLINE
 from proxy import DOWN, UP, Proxy
 from server import HERE, Server, wait_until
+from test_python_station import Naive
 from test_services import Target, echo, is_sanitized, read_all, reset, target
 
 DONE, LOCAL, USAGE = range(3)
@@ -423,6 +424,31 @@ def test_a_station_that_says_nothing(forward, alice):
         assert 0.9 < time.monotonic() - began < 5
 
 
+def test_a_station_that_has_to_ask_is_not_waited_for(forward, alice):
+    """That would take minutes; whoever can be asked is no server."""
+    naive = Naive("listen", 0, "--ask", "yes", "--service", "forward")
+    try:
+        there = forward(None, "--peer", naive.fingerprint, "--timeout", "2", peer=False, where=f"{HERE}:{naive.port}")
+        assert there.is_reset(b"hello")
+        assert "in time" in there.wait_event("unreachable")["reason"]
+    finally:
+        naive.end()
+
+
+def test_a_station_that_is_full(serve, forward, target):
+    server = serve(target(echo).place, "--max-stations", "1")
+    there = forward(server)
+    with there.connect() as first, there.connect() as second:
+        first.sendall(b"1")
+        assert first.recv(1) == b"1"
+        second.sendall(b"2")
+        assert there.wait_event("unreachable")["reason"] == "it is full"
+        first.shutdown(socket.SHUT_WR)
+        assert read_all(first) == b""
+        assert second.recv(1) == b"2"
+    assert len(there.events("reached")) == 1
+
+
 def test_a_station_comes_back_and_so_do_we(serve, forward, target):
     behind = target(echo)
     server = serve(behind.place)
@@ -562,6 +588,34 @@ def test_a_station_that_does_not_forward(forward, friends, running):
     assert "serve --forward" in there.wait_event("refused")["message"]
 
 
+def test_a_station_that_comes_back_as_another(forward, target, alice, serve, carol, bob, running, port):
+    """It was away, and what is there now is not it: that is an answer, and the first comer gets it."""
+    there = forward(None, "--peer", alice.fingerprint(), peer=False, where=f"{HERE}:{port}")
+    with there.connect() as client:
+        there.wait_event("unreachable")
+        carol.trust("bob", bob.fingerprint())
+        running.append(Server(carol, "--echo", where=f"{HERE}:{port}"))
+        assert ends_with_a_reset(client)
+    assert there.events("reached") and there.is_reset(), there.text()
+    assert any(carol.fingerprint() in e["message"] for e in there.events() if e["level"] == "error"), there.text()
+    running.pop().stop()
+    with there.connect() as client:
+        there.wait_events(2, "unreachable")
+        serve(target(echo).place, where=f"{HERE}:{port}")
+        assert converse(client, b"at last") == b"at last"
+
+
+def test_known_stations_that_cannot_be_read(serve, forward, target, bob):
+    server = serve(target(echo).place)
+    there = forward(server, peer=False)
+    good = bob.known.read_text()
+    bob.known.write_text("nonsense\n")
+    assert there.is_reset(b"hello")
+    assert any(str(bob.known) in e["message"] for e in there.events() if e["level"] == "error"), there.text()
+    bob.known.write_text(good)
+    assert there.ask(b"hello") == b"hello"
+
+
 def test_what_is_no_station_at_all(forward, target, alice):
     web = target(lambda connection: (connection.recv(1000), connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n"))[0])
     there = forward(None, "--peer", alice.fingerprint(), peer=False, where=web.place)
@@ -680,6 +734,27 @@ def test_a_signal_ends_those_who_wait(forward, alice, port):
         there.send(signal.SIGTERM)
         assert ends_with_a_reset(client)
         assert there.end() == DONE
+
+
+@pytest.mark.parametrize("accepts", [True, False])
+def test_a_signal_in_the_middle_of_a_call(forward, alice, accepts):
+    with socket.create_server((HERE, 0), backlog=0) as silent:
+        queue = [socket.socket() for _ in range(0 if accepts else 4)]
+        for waiting in queue:  # the queue is full; the kernel drops whoever comes now
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        place = "%s:%d" % silent.getsockname()
+        there = forward(None, "--peer", alice.fingerprint(), "--grace", "1", peer=False, where=place)
+        with there.connect() as client:
+            called = silent.accept()[0] if accepts else socket.socket()
+            time.sleep(0.2)
+            began = time.monotonic()
+            there.send(signal.SIGTERM)
+            assert ends_with_a_reset(client)
+            assert there.end() == DONE
+            assert time.monotonic() - began < 5
+        for waiting in queue + [called]:
+            waiting.close()
 
 
 def test_nothing_is_left_behind(joined, serve):
