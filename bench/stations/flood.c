@@ -183,18 +183,28 @@ static void report(const struct flood *flood)
     puts("}");
 }
 
+static bool find_kind(struct flood *flood, const char *name)
+{
+    flood->kind = SILENT;
+    while (flood->kind < KINDS && strcmp(kind_names[flood->kind], name) != 0)
+        flood->kind++;
+    return flood->kind < KINDS;
+}
+
 int run_flood(const struct settings *settings)
 {
-    struct flood flood = {.settings = settings, .luck = settings->seed, .kind = SILENT};
+    struct flood flood = {.settings = settings, .luck = settings->seed};
 
-    while (flood.kind < KINDS && strcmp(kind_names[flood.kind], settings->kind) != 0)
-        flood.kind++;
-    flood.epoll = epoll_create1(EPOLL_CLOEXEC);
-    flood.connections = calloc(settings->stations, sizeof *flood.connections);
-    if (flood.kind == KINDS || flood.epoll < 0 || !flood.connections) {
-        fprintf(stderr, "stations: cannot flood: %s\n",
-                flood.kind == KINDS ? "no such kind" : strerror(errno));
+    if (!find_kind(&flood, settings->kind)) {
+        fputs("stations: cannot flood: no such kind\n", stderr);
         return 2;
+    }
+    flood.connections = calloc(settings->stations, sizeof *flood.connections);
+    flood.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!flood.connections || flood.epoll < 0) {
+        perror("stations: cannot flood");
+        free(flood.connections);
+        return 1;
     }
     for (unsigned i = 0; i < settings->stations; i++)
         flood.connections[i].fd = -1;

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "figures.h"
+#include "../figures.h"
 #include "io/io.h"
 
 enum { UNTIL_SIGNAL = 1000001 };
