@@ -26,17 +26,15 @@ static struct metrics *new_metrics(void)
     return metrics;
 }
 
-/* The caller frees it. */
-static char *told(struct metrics *metrics)
+/* The caller frees *text. */
+static void tell(struct metrics *metrics, char **text)
 {
-    char *text = NULL;
     size_t n;
-    FILE *f = open_memstream(&text, &n);
+    FILE *f = open_memstream(text, &n);
 
     assert_non_null(f);
     metrics_write(metrics, f);
     assert_int_equal(fclose(f), 0);
-    return text;
 }
 
 /* Asserts that the line, a sample, is there, and once. */
@@ -53,8 +51,9 @@ static void expect_line(const char *text, const char *line)
 
 static void expect_told(struct metrics *metrics, const char *line)
 {
-    char *text = told(metrics);
+    char *text;
 
+    tell(metrics, &text);
     expect_line(text, line);
     free(text);
 }
@@ -87,7 +86,7 @@ static void each_number_has_its_line(void **state)
 
         metrics_add(metrics, add_cases[i].metric, INT64_C(5000000000));
         metrics_add(metrics, add_cases[i].metric, -7);
-        text = told(metrics);
+        tell(metrics, &text);
         for (size_t k = 0; k < CASES; k++) {
             snprintf(line, sizeof line, "%s %s", add_cases[k].name, k == i ? "4999999993" : "0");
             expect_line(text, line);
@@ -111,7 +110,7 @@ static void drops_and_handshakes_have_their_reasons(void **state)
             metrics_handshake(metrics, (enum gate_outcome)i, 1);
     metrics_penalized(metrics, 12);
     metrics_penalized(metrics, 11);
-    text = told(metrics);
+    tell(metrics, &text);
     for (int i = 0; i < GATE_VERDICTS; i++) {
         snprintf(line, sizeof line, "helio_connections_dropped_total{reason=\"%s\"} %d",
                  gate_verdict_name((enum gate_verdict)i), i + 1);
@@ -159,7 +158,7 @@ static void the_histogram_is_cumulative(void **state)
 
         metrics_handshake(metrics, GATE_OPENED, c->milliseconds);
         metrics_handshake(metrics, GATE_TIMED_OUT, 10000); /* no line was opened: not in it */
-        text = told(metrics);
+        tell(metrics, &text);
         snprintf(line, sizeof line, "helio_handshake_seconds_bucket{le=\"%s\"} 1", c->bucket);
         expect_line(text, line);
         snprintf(line, sizeof line, "helio_handshake_seconds_bucket{le=\"%s\"} 0", c->below);
@@ -304,7 +303,7 @@ static void the_format_is_prometheus(void **state)
     metrics_closed(metrics, "quote \" and \\ and\nline", 1);
     metrics_closed(metrics, "", 1);
     metrics_handshake(metrics, GATE_OPENED, 3);
-    text = told(metrics);
+    tell(metrics, &text);
     check_format(text);
     free(text);
     metrics_free(metrics);
@@ -336,8 +335,9 @@ static void nothing_is_lost_between_threads(void **state)
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, count_on, metrics), 0);
     for (int i = 0; i < 20; i++) {
-        char *text = told(metrics);
+        char *text;
 
+        tell(metrics, &text);
         check_format(text);
         free(text);
     }
