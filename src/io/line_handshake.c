@@ -23,6 +23,7 @@ void line_fail_session(struct io_line *line, enum helio_err why)
     work_cancel(line->work);
 }
 
+/* What was asked for while the session was away; what is impossible by now the session knows. */
 static void grant(struct io_line *line, const struct wishes *wishes)
 {
     if (wishes->failure)
