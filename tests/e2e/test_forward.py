@@ -438,14 +438,15 @@ def test_a_station_that_has_to_ask_is_not_waited_for(forward, alice):
 def test_a_station_that_is_full(serve, forward, target):
     server = serve(target(echo).place, "--max-stations", "1")
     there = forward(server)
-    with there.connect() as first, there.connect() as second:
+    with there.connect() as first:
         first.sendall(b"1")
         assert first.recv(1) == b"1"
-        second.sendall(b"2")
-        assert there.wait_event("unreachable")["reason"] == "it is full"
-        first.shutdown(socket.SHUT_WR)
-        assert read_all(first) == b""
-        assert second.recv(1) == b"2"
+        with there.connect() as second:
+            second.sendall(b"2")
+            assert there.wait_event("unreachable")["reason"] == "it is full"
+            first.shutdown(socket.SHUT_WR)
+            assert read_all(first) == b""
+            assert second.recv(1) == b"2"
     assert len(there.events("reached")) == 1
 
 
