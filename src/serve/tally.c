@@ -90,7 +90,8 @@ bool tally_may_say(struct tally *tally, uint64_t now)
     bool may;
 
     pthread_mutex_lock(&tally->lock);
-    if (now - tally->said_at >= SECOND) {
+    /* Threads come with clocks of their loops, some of which are a little behind. */
+    if (now >= tally->said_at + SECOND) {
         tally->said_at = now;
         tally->said = 0;
     }

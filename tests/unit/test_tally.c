@@ -113,6 +113,17 @@ static void single_messages_are_bounded(void **state)
     assert_string_equal(said, "helio: messages left out: 15\n");
 }
 
+/* Of two loops, each with a clock that stands still while its callbacks run. */
+static void clocks_that_differ_do_not_make_messages(void **state)
+{
+    (void)state;
+    unsigned may = 0;
+
+    for (unsigned i = 0; i < 40; i++)
+        may += tally_may_say(serve.tally, START + i - i % 4 * 10);
+    assert_int_equal(may, 10);
+}
+
 int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -121,6 +132,7 @@ int main(void)
         ROW(all_is_in_one_line),
         ROW(counts_are_said_once_and_once_a_second),
         ROW(single_messages_are_bounded),
+        ROW(clocks_that_differ_do_not_make_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
