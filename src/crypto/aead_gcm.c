@@ -17,6 +17,7 @@
 #include <intel-ipsec-mb.h>
 
 #include "base/wipe.h"
+#include "cpu/cpu.h"
 #include "crypto/result.h"
 
 static struct {
@@ -191,6 +192,9 @@ const struct aead_ops *aead_gcm_wide(void)
     static atomic_int verdict;
     int seen = UNTRIED;
 
+    /* The library looks at the processor alone: not every system keeps registers so wide. */
+    if (!(cpu_features() & CPU_AVX512BW))
+        return NULL;
     /* Who comes while another thread tries it takes OpenSSL for this key. */
     if (atomic_compare_exchange_strong(&verdict, &seen, ON_TRIAL)) {
         seen = find_functions() && trial() ? GOOD : BAD;

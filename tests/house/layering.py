@@ -14,7 +14,7 @@ ROOMS = {
     "base": set(),
     "cpu": set(),
     "idea": {"base", "cpu"},
-    "crypto": {"base", "idea"},
+    "crypto": {"base", "cpu", "idea"},
     "identity": {"base", "idea", "crypto"},
     "session": {"base", "idea", "crypto"},
     "helio1": {"base", "idea", "crypto", "identity", "session"},

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "cpu/cpu.h"
 #include "crypto/aead_gcm.h"
 
 /* Past two turns of the longest loop, which does 768 bytes; and the longest record. */
@@ -91,11 +92,21 @@ static void a_new_key_is_a_new_key(void **state)
     assert_int_equal(aead_set_key(&wide, AEAD_AES_256_GCM, key, wide.iv), 0);
 }
 
+static void without_wide_registers_there_is_none(void **state)
+{
+    (void)state;
+    cpu_allow(CPU_ALL & ~(unsigned)CPU_AVX512BW);
+    assert_null(aead_gcm_wide());
+    cpu_allow(CPU_ALL);
+    assert_ptr_equal(aead_gcm_wide(), wide.ops);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_say_the_same),
         cmocka_unit_test(a_new_key_is_a_new_key),
+        cmocka_unit_test(without_wide_registers_there_is_none),
     };
 
     return cmocka_run_group_tests_name("gcm", tests, set_up, tear_down);
