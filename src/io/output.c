@@ -1,6 +1,5 @@
 /*
- * output.c: writing to descriptors of any kind without waiting in them; which kind decides
- * standard.c.
+ * output.c: writing to descriptors of any kind without waiting in them; which kind decides source.c.
  *
  * What the descriptor does not take at once is copied and follows when it can.  The first error is
  * the last: nothing is written after it.

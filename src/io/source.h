@@ -38,7 +38,8 @@ HELIO_MUST_CHECK enum helio_err source_adopt(struct source *source, struct io_lo
 void source_stop_waiting(struct source *source);
 /*
  * Two processes with a small pipe between them wake each other at every turn.  A pipe that bulk goes
- * through is made larger by this, once; where that is refused, or it is no pipe, nothing changes.
+ * through is made larger by this, once; where that is refused, the pipe is larger already, or it is
+ * no pipe, nothing changes.
  */
 void source_grow(struct source *source);
 /*
