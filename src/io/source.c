@@ -148,7 +148,7 @@ static void on_source_closed(uv_handle_t *handle)
 
 void source_grow(struct source *source)
 {
-    if (source->grown)
+    if (source->grown || source->adopted)
         return;
     source->grown = true;
     /* What is no pipe has no size, and who made one that is larger knew why. */

@@ -39,7 +39,8 @@ void source_stop_waiting(struct source *source);
 /*
  * Two processes with a small pipe between them wake each other at every turn.  A pipe that bulk goes
  * through is made larger by this, once; where that is refused, the pipe is larger already, or it is
- * no pipe, nothing changes.
+ * no pipe, nothing changes.  Nor with an adopted one: of those a process may have thousands, and the
+ * kernel counts their memory for each user.
  */
 void source_grow(struct source *source);
 /*
