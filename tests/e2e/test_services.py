@@ -542,6 +542,19 @@ def test_exec_who_ignores_the_hangup_is_killed(serve, friends):
     wait_until("no child left", lambda: server.children() == [])
 
 
+@pytest.mark.parametrize("command", ["sleep 1000", "yes"])
+def test_exec_a_cut_line_hangs_up_a_command_that_does_not_read(serve, friends, command):
+    """What the caller said waits for the command, and its end behind that; and yes writes on and on."""
+    server = serve("--exec", f"echo $$; exec {command}")
+    child = server.start_call(friends[1])
+    pid = int(child.stdout.readline())
+    child.stdin.write(bytes(130_000))
+    time.sleep(0.5)
+    child.kill()
+    wait_until("the command gone", lambda: not is_alive(pid), timeout=20)
+    server.wait_closed("cut")
+
+
 def test_exec_leaves_nothing_behind(serve, friends):
     """200 commands of all sorts: no descriptor, no zombie, no process more than before.
 
