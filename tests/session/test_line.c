@@ -183,6 +183,47 @@ static void end_without_close_is_a_cut(void **state)
     pair_free(&p);
 }
 
+/* All that may be said about a command, and what may follow. */
+static void a_result_is_the_last_word(void **state)
+{
+    (void)state;
+    struct pair p;
+    static const uint8_t zero[2];
+    uint8_t killed = 128 + 15;
+
+    open_pair(&p, 0, 17);
+    helio_session *s = p.responder.session;
+    send_ok(&p.responder, "its output", 10, HELIO_DATA);
+    assert_int_equal(helio_session_send(s, zero, 0, HELIO_RESULT), HELIO_E_ARGUMENT);
+    assert_int_equal(helio_session_send(s, zero, 2, HELIO_RESULT), HELIO_E_TOO_LONG);
+    send_ok(&p.responder, &killed, 1, HELIO_RESULT);
+    assert_int_equal(helio_session_send(s, zero, 1, HELIO_RESULT), HELIO_E_STATE);
+    assert_int_equal(helio_session_send(s, zero, 1, HELIO_DATA), HELIO_E_STATE);
+    assert_int_equal(helio_session_send(s, zero, 0, HELIO_MESSAGE), HELIO_E_STATE);
+    send_ok(&p.responder, "ping", 4, HELIO_PING);
+    send_ok(&p.initiator, "still talking", 13, HELIO_DATA);
+    pair_run(&p, 0);
+    assert_int_equal(p.initiator_saw.count[HELIO_EVENT_RESULT], 1);
+    assert_int_equal(p.initiator_saw.result, killed);
+    assert_int_equal(p.initiator_saw.data_n, 10);
+    assert_int_equal(p.responder_saw.data_n, 13);
+    assert_int_equal(p.responder_saw.count[HELIO_EVENT_PONG], 1);
+    assert_int_equal(helio_session_close(s), HELIO_OK);
+    assert_int_equal(helio_session_send(s, zero, 1, HELIO_RESULT), HELIO_E_STATE);
+    pair_run(&p, 0);
+    assert_int_equal(p.initiator_saw.count[HELIO_EVENT_CLOSED], 1);
+    assert_int_equal(p.initiator_saw.error, HELIO_OK);
+    pair_free(&p);
+}
+
+/* protocol.md 4.4: how often so many records of data replace the key. */
+static uint64_t epochs_after(unsigned records, size_t size)
+{
+    size_t blocks = 4 + (size + 1 + 7) / 8, epoch = ((1 << 17) + blocks - 1) / blocks;
+
+    return records / epoch;
+}
+
 /* Crosses epochs by blocks (large records) and by records (small ones), in both directions. */
 static void epochs_change_unseen(void **state)
 {
@@ -211,6 +252,15 @@ static void epochs_change_unseen(void **state)
                 assert_int_equal(saw->data_n, runs[run].size);
                 assert_memory_equal(saw->data, block, runs[run].size);
             }
+            uint64_t epochs = epochs_after(runs[run].count / 2, runs[run].size);
+            helio_session *ends[] = {p.initiator.session, p.responder.session};
+            for (size_t i = 0; i < 2; i++) {
+                helio_session_fail(ends[i],
+                                   i ? HELIO_E_CUT : HELIO_OK); /* it counts all the same */
+                assert_int_equal(helio_session_epochs(ends[i], 1), epochs);
+                assert_int_equal(helio_session_epochs(ends[i], 0), epochs);
+            }
+            assert_true(epochs > 0);
             pair_free(&p);
         }
     }
@@ -330,6 +380,7 @@ int main(void)
         cmocka_unit_test(messages_and_data_arrive),
         cmocka_unit_test(directions_close_by_themselves),
         cmocka_unit_test(failure_after_close_is_told),
+        cmocka_unit_test(a_result_is_the_last_word),
         cmocka_unit_test(end_without_receipt_is_a_cut),
         cmocka_unit_test(end_without_close_is_a_cut),
         cmocka_unit_test(epochs_change_unseen),
