@@ -2,7 +2,7 @@
  * guest.c: one station, from the accepted connection to the line in the log at its end.
  *
  * Two things are told once for each guest, whatever becomes of it: to the gate how its handshake has
- * gone (settle), as soon as that is known; and to people how it ended, when the line is gone.
+ * gone (guest_settle), as soon as that is known; and to people how it ended, when the line is gone.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -39,18 +39,18 @@ static struct ending ending_of(enum helio_err err)
     return ending.cause ? ending : (struct ending){"failed here", GATE_OURS};
 }
 
-static uint64_t now_of(const struct guest *guest)
+uint64_t guest_now(const struct guest *guest)
 {
     return io_loop_now(post_loop(guest->post));
 }
 
-static void settle(struct guest *guest, enum gate_outcome outcome)
+void guest_settle(struct guest *guest, enum gate_outcome outcome)
 {
     if (guest->settled)
         return;
     guest->settled = true;
     tally_settle(guest_serve(guest)->tally, &guest->source, outcome,
-                 io_line_account(guest->line).handshake, now_of(guest));
+                 io_line_account(guest->line).handshake, guest_now(guest));
 }
 
 /* Nothing more can be done to the line.  Before it is open its session may be at work elsewhere. */
@@ -72,177 +72,7 @@ void guest_fail(struct guest *guest, const char *cause)
     io_line_fail(guest->line, HELIO_E_SYSTEM);
 }
 
-/* -------------------------------------------------------------------------------------- trust -- */
-
-static struct trust_case case_of(const struct guest *guest, const struct roll_list *list)
-{
-    const struct serve *serve = guest_serve(guest);
-    const helio_known *known = roll_known(list);
-    /* Who serves nobody does not serve itself either. */
-    bool alone = roll_strict(serve->roll) || helio_known_count(known) == 0;
-
-    return (struct trust_case){
-        .known = known,
-        .own = alone ? NULL : helio_identity_fingerprint(serve->identity),
-        .pin = serve->pin.set ? &serve->pin : NULL,
-        .accept_new = serve->options->accept_new && !roll_strict(serve->roll),
-        .role = HELIO_RESPONDER,
-        .label = "",
-        .peer = helio_session_peer(io_line_session(guest->line)),
-        .address = io_line_name(guest->line),
-        .known_path = roll_path(serve->roll),
-    };
-}
-
-static void refuse(struct guest *guest, helio_refusal why, enum gate_outcome outcome,
-                   const char *cause)
-{
-    guest->cause = cause;
-    guest->ending = true;
-    settle(guest, outcome);
-    io_line_refuse(guest->line, why);
-}
-
-static void refuse_untrusted(struct guest *guest, const struct trust_case *c,
-                             const struct trust_decision *d)
-{
-    struct serve *serve = guest_serve(guest);
-    struct options shown = *serve->options;
-
-    if (tally_may_say(serve->tally, now_of(guest))) {
-        if (roll_strict(serve->roll)) {
-            shown.known = roll_path(serve->roll);
-            shown.known_given = true;
-        }
-        trust_say_refusal(&shown, c, d, TRUST_UNASKED);
-    }
-    refuse(guest, HELIO_REFUSE_UNTRUSTED, GATE_REFUSED, "untrusted");
-}
-
-/*
- * --accept-new: remembers it and reads the roll again, one guest at a time and after another look:
- * it may be known by now.
- */
-static bool remember(struct guest *guest)
-{
-    struct serve *serve = guest_serve(guest);
-    struct roll_list *list;
-    struct trust_case c;
-    struct trust_decision d;
-    bool done;
-
-    pthread_mutex_lock(&serve->remembering);
-    list = roll_hold(serve->roll);
-    c = case_of(guest, list);
-    d = trust_decide(&c);
-    done = !d.remember || (trust_remember(serve->options, &c) == STATUS_DONE &&
-                           roll_reload(serve->roll) == STATUS_DONE);
-    roll_let_go(list);
-    pthread_mutex_unlock(&serve->remembering);
-    return done;
-}
-
-static void name_guest(struct guest *guest, const char *name)
-{
-    char *copy = strdup(name);
-
-    /* Without memory it goes by its address. */
-    if (!copy)
-        return;
-    free(guest->name);
-    guest->name = copy;
-    guest->who = copy;
-}
-
-/* True when its key is one that we serve.  Else it has been refused. */
-static bool decide(struct guest *guest)
-{
-    struct serve *serve = guest_serve(guest);
-    struct roll_list *list = roll_hold(serve->roll);
-    struct trust_case c = case_of(guest, list);
-    struct trust_decision d = trust_decide(&c);
-
-    if (d.verdict == TRUST_TRUSTED && d.remember) {
-        roll_let_go(list);
-        if (!remember(guest)) {
-            guest_fail(guest, "failed here");
-            return false;
-        }
-        list = roll_hold(serve->roll);
-        c = case_of(guest, list);
-        d = trust_decide(&c);
-    }
-    if (d.verdict == TRUST_TRUSTED)
-        name_guest(guest, d.name);
-    else
-        refuse_untrusted(guest, &c, &d);
-    roll_let_go(list);
-    return d.verdict == TRUST_TRUSTED;
-}
-
-/* By the roll as it stands now. */
-static bool still_allowed(const struct guest *guest)
-{
-    struct roll_list *list = roll_hold(guest_serve(guest)->roll);
-    struct trust_case c = case_of(guest, list);
-    bool allowed;
-
-    c.accept_new = false;
-    allowed = trust_decide(&c).verdict == TRUST_TRUSTED;
-    roll_let_go(list);
-    return allowed;
-}
-
-static bool service_offered(struct guest *guest)
-{
-    const helio_peer *peer = helio_session_peer(io_line_session(guest->line));
-    struct serve *serve = guest_serve(guest);
-
-    /* Who names no service takes what there is. */
-    if (!*peer->service)
-        return true;
-    for (const char *const *name = guest->service->asked_as; *name; name++)
-        if (strcmp(peer->service, *name) == 0)
-            return true;
-    if (tally_may_say(serve->tally, now_of(guest)))
-        say_fields(SAY_NOTE, "refused",
-                   (const struct say_field[]){{.key = "peer", .text = guest->who},
-                                              {.key = "address", .text = io_line_name(guest->line)},
-                                              {.key = "cause", .text = "service"},
-                                              {.key = "service", .text = peer->service},
-                                              {.key = NULL}},
-                   "refused %s (%s): it asks for the service \"%s\", and here is %s", guest->who,
-                   io_line_name(guest->line), peer->service, guest->service->name);
-    refuse(guest, HELIO_REFUSE_SERVICE, GATE_REFUSED, "refused: service");
-    return false;
-}
-
-static bool room_left(struct guest *guest)
-{
-    struct serve *serve = guest_serve(guest);
-    bool stopping = atomic_load(&serve->stopping);
-
-    if (!stopping && atomic_fetch_add(&serve->stations, 1) < serve->max_stations) {
-        guest->counted = true;
-        return true;
-    }
-    if (!stopping) {
-        atomic_fetch_sub(&serve->stations, 1);
-        if (tally_may_say(serve->tally, now_of(guest)))
-            say_fields(
-                SAY_NOTE, "refused",
-                (const struct say_field[]){{.key = "peer", .text = guest->who},
-                                           {.key = "address", .text = io_line_name(guest->line)},
-                                           {.key = "cause", .text = "busy"},
-                                           {.key = NULL}},
-                "refused %s (%s): all %u places are taken (--max-stations)", guest->who,
-                io_line_name(guest->line), serve->max_stations);
-    }
-    refuse(guest, HELIO_REFUSE_BUSY, GATE_OURS, "refused: busy");
-    return false;
-}
-
-/* -------------------------------------------------------------------------------- what is told -- */
+/* ------------------------------------------------------------------------------- what is told -- */
 
 static void say_open(const struct guest *guest)
 {
@@ -317,14 +147,14 @@ void guest_count(struct guest *guest)
     guest->told = now;
 }
 
-/* ---------------------------------------------------------------------------------- the line -- */
+/* ----------------------------------------------------------------------------------- the line -- */
 
 static void begin(struct guest *guest)
 {
     enum helio_err err;
 
     guest->open = true;
-    settle(guest, GATE_OPENED);
+    guest_settle(guest, GATE_OPENED);
     metrics_add(guest_serve(guest)->metrics, METRIC_OPEN, 1);
     say_open(guest);
     /* The roll may have been read again between our yes and now, and only open lines are sieved. */
@@ -347,7 +177,7 @@ static void on_event(void *context, struct io_line *line, const helio_event *eve
 
     switch (event->kind) {
     case HELIO_EVENT_PEER:
-        if (decide(guest) && service_offered(guest) && room_left(guest))
+        if (guest_admit(guest))
             io_line_trust(line);
         break;
     case HELIO_EVENT_OPEN:
@@ -380,7 +210,7 @@ static void on_ended(void *context, struct io_line *line, enum helio_err err)
     struct ending ending = ending_of(err);
     const char *cause = guest->cause ? guest->cause : ending.cause;
 
-    settle(guest, ending.outcome);
+    guest_settle(guest, ending.outcome);
     if (guest->begun)
         guest->service->end(guest);
     if (guest->open) {
@@ -442,7 +272,7 @@ out:
 
 void guest_sieve(struct guest *guest)
 {
-    if (guest->open && !still_allowed(guest))
+    if (guest->open && !guest_allowed(guest))
         guest_fail(guest, "no longer allowed");
 }
 

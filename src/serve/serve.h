@@ -8,8 +8,8 @@
  *
  * The way of a connection: the main thread's listener accepts it and asks the gate (gate.h); the
  * post with the fewest guests gets it (io_loop_post) and begins a line; RSA runs on io's own
- * threads; at HELIO_EVENT_PEER guest.c decides by the roll (roll.h), and tells the gate how the
- * handshake has gone; once open the service has the line; at its end guest.c says so.
+ * threads; at HELIO_EVENT_PEER guest_admit.c decides by the roll (roll.h), and guest.c tells the
+ * gate how the handshake has gone; once open the service has the line; at its end guest.c says so.
  *
  * Who may touch what: a guest and its line only its post's thread; listener, signals and timers only
  * the main thread; the gate whoever holds its lock (tally.c); roll, metrics and counts any thread;
@@ -163,6 +163,10 @@ static inline bool guest_lacks_newline(const helio_event *event)
            (event->size == 0 || event->data[event->size - 1] != '\n');
 }
 
+/* For guest_admit.c: the loop's clock, and to the gate, unless it knows, how the handshake has gone. */
+uint64_t guest_now(const struct guest *guest);
+void guest_settle(struct guest *guest, enum gate_outcome outcome);
+
 /* For post.c.  Takes the descriptor over.  False: there is no guest, that was said and settled. */
 bool guest_new(struct post *post, const struct io_caller *caller);
 void guest_count(struct guest *guest); /* an open one */
@@ -170,6 +174,13 @@ void guest_sieve(struct guest *guest);
 void guest_stop(struct guest *guest);
 void guest_give_up(struct guest *guest);
 void guest_drop(struct guest *guest);
+
+/* -- guest_admit.c, for guest.c -- */
+
+/* At HELIO_EVENT_PEER: whether it may come in.  If not, it has been refused or failed. */
+bool guest_admit(struct guest *guest);
+/* Whether its key is still one that we serve, by the roll as it stands now. */
+bool guest_allowed(const struct guest *guest);
 
 /* -- tally.c: the gate, and what is said of those who were not served -- */
 
