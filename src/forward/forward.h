@@ -8,6 +8,7 @@
  *   verb_forward.c  the options, the port, signals, the end
  *   joint.c         one connection, from accept to its last word
  *   reach.c         when a call may be made
+ *   report.c        what is said of it all
  *
  * Invariants: the local connection is not read before the line is open, so that nothing of it is
  * lost when a call fails and another is made; a local connection whose line did not end in order is

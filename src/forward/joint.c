@@ -1,11 +1,6 @@
 /*
  * joint.c: one local connection and the line that carries it.
  *
- *   WAITING  for its turn to call, or for the station to come back; the local end is not touched
- *   DIALLING the TCP connection to the station is being made
- *   CALLING  the handshake
- *   JOINED   io_relay has both; the local descriptor is its own now
- *
  * A call that does not get through leads back to WAITING until the joint's time is over.  What would
  * not change by trying again (a key that is not trusted, a refusal) ends it at once.  Who hangs up
  * while it waits is not called for.
@@ -14,7 +9,6 @@
  * the call that ends their waiting.
  */
 #include <fcntl.h>
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -24,7 +18,7 @@
 #include <unistd.h>
 
 #include "cli/home.h"
-#include "forward/forward.h"
+#include "forward/joint.h"
 
 enum {
     WAIT_SECONDS = 30,
@@ -33,23 +27,6 @@ enum {
     WAITING_MAX = 4096,      /* about what a station can let in within WAIT_SECONDS */
     DESCRIPTORS_KEPT = 128,  /* the doors, the loop's, the calls under way */
     DESCRIPTORS_OF_JOINT = 3 /* the local end, its duplicate, the line */
-};
-
-enum stage { WAITING, DIALLING, CALLING, JOINED };
-
-struct joint {
-    struct forward *forward;
-    struct joint *next, *previous;
-    enum stage stage;
-    int local; /* -1 once the relay has it */
-    char name[IO_NAME_SIZE];
-    uint64_t deadline; /* when it gives up waiting */
-    struct io_dial *dial;
-    struct io_line *line;
-    struct io_relay *relay;
-    char who[256];     /* the station's name here */
-    const char *cause; /* why we ended it, for the log; or NULL */
-    bool final;        /* calling again would change nothing */
 };
 
 static uint64_t now_of(const struct forward *forward)
@@ -154,82 +131,6 @@ static bool leave_if_gone(struct joint *joint)
     return gone;
 }
 
-/* ------------------------------------------------------------------------------------- reports -- */
-
-static void say_unreachable(struct joint *joint, const char *why)
-{
-    struct forward *forward = joint->forward;
-
-    say_fields(SAY_WARN, "unreachable",
-               (const struct say_field[]){{.key = "station", .text = forward->label},
-                                          {.key = "reason", .text = why},
-                                          {.key = NULL}},
-               "%s cannot be reached: %s; connections wait while we try again", forward->label,
-               why);
-}
-
-static void say_given_up(struct joint *joint)
-{
-    struct forward *forward = joint->forward;
-    bool loud = rarely(&forward->unreachable, forward);
-
-    say_fields(loud ? SAY_WARN : SAY_DETAIL, "given-up",
-               (const struct say_field[]){{.key = "client", .text = joint->name},
-                                          {.key = "station", .text = forward->label},
-                                          {.key = NULL}},
-               "the connection from %s was reset: %s did not answer in time%s", joint->name,
-               forward->label, loud ? " (more of this is said with -v)" : "");
-}
-
-/* Said aloud once a minute. */
-static void say_refused(struct joint *joint, const char *why)
-{
-    struct forward *forward = joint->forward;
-    char own[HELIO_FINGERPRINT_TEXT];
-
-    helio_fingerprint_format(helio_identity_fingerprint(forward->identity), own);
-    say_fields(rarely(&forward->refused, forward) ? SAY_ERROR : SAY_DETAIL, "refused",
-               (const struct say_field[]){{.key = "client", .text = joint->name},
-                                          {.key = "station", .text = forward->label},
-                                          {.key = "reason", .text = why},
-                                          {.key = NULL}},
-               "%s: %s (our key is %s)\nConnections to our port are reset.", forward->label, why,
-               own);
-}
-
-static void say_closed(const struct joint *joint, const char *cause, enum helio_err err)
-{
-    const helio_peer *peer = helio_session_peer(io_line_session(joint->line));
-    struct io_line_account account = io_line_account(joint->line);
-    char fingerprint[HELIO_FINGERPRINT_TEXT] = "";
-
-    if (peer)
-        helio_fingerprint_format(&peer->fingerprint, fingerprint);
-    say_fields(SAY_NOTE, "closed",
-               (const struct say_field[]){{.key = "client", .text = joint->name},
-                                          {.key = "peer", .text = joint->who},
-                                          {.key = "fingerprint", .text = fingerprint},
-                                          {.key = "address", .text = io_line_name(joint->line)},
-                                          {.key = "sent", .number = account.sent},
-                                          {.key = "received", .number = account.received},
-                                          {.key = "milliseconds", .number = account.duration},
-                                          {.key = "cause", .text = cause},
-                                          {.key = "status", .number = exit_status_of(err)},
-                                          {.key = NULL}},
-               "closed: %s, sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %" PRIu64
-               ".%" PRIu64 " s, %s",
-               joint->name, account.sent, account.received, account.duration / 1000,
-               account.duration % 1000 / 100, cause);
-}
-
-static const char *const causes[HELIO_ERR_COUNT] = {
-    [HELIO_OK] = "done",
-    [HELIO_E_CUT] = "cut",
-    [HELIO_E_BROKEN] = "altered",
-    [HELIO_E_ALERT] = "failed there",
-    [HELIO_E_MEMORY] = "no memory",
-};
-
 /* --------------------------------------------------------------------------------------- trust -- */
 
 static void refuse(struct joint *joint, const struct trust_case *c, const struct trust_decision *d)
@@ -317,10 +218,7 @@ static void join(struct joint *joint, int in, int out)
 static void note_reached(struct forward *forward)
 {
     if (reach_succeeded(&forward->reach))
-        say_fields(
-            SAY_NOTE, "reached",
-            (const struct say_field[]){{.key = "station", .text = forward->label}, {.key = NULL}},
-            "%s is back", forward->label);
+        report_reached(forward);
 }
 
 static void on_open(struct joint *joint)
@@ -352,7 +250,7 @@ static void wait_again(struct joint *joint, const char *why)
         random = 0; /* only several of us in the same instant would notice */
     set_stage(joint, WAITING);
     if (reach_failed(&forward->reach, now_of(forward), random) && !forward->stopping)
-        say_unreachable(joint, why);
+        report_unreachable(forward, why);
     joints_give_up(forward);
     joints_call(forward);
 }
@@ -374,7 +272,7 @@ static void end_answered(struct joint *joint, const char *why)
 
     note_reached(forward);
     if (why && !joint->final)
-        say_refused(joint, why);
+        report_refused(joint, why);
     leave(joint);
     joints_call(forward);
 }
@@ -474,13 +372,12 @@ static void on_line_writable(void *context, struct io_line *line)
 static void on_line_ended(void *context, struct io_line *line, enum helio_err err)
 {
     struct joint *joint = context;
-    const char *cause = joint->cause ? joint->cause : causes[err];
 
     if (joint->stage != JOINED) {
         on_call_ended(joint, err);
         return;
     }
-    say_closed(joint, cause ? cause : "failed here", err);
+    report_closed(joint, err);
     io_relay_free(joint->relay); /* resets what has not ended in order */
     io_line_free(line);
     leave(joint);
@@ -597,7 +494,7 @@ void joints_give_up(struct forward *forward)
         next = joint->next;
         if (joint->stage == WAITING && (forward->stopping || now >= joint->deadline)) {
             if (!forward->stopping)
-                say_given_up(joint);
+                report_given_up(joint);
             leave(joint);
         }
     }
@@ -640,13 +537,7 @@ static bool has_room(struct forward *forward)
 {
     if (forward->count < forward->most && forward->waiting < WAITING_MAX)
         return true;
-    if (rarely(&forward->full, forward))
-        say_fields(SAY_WARN, "full",
-                   (const struct say_field[]){{.key = "connections", .number = forward->count},
-                                              {.key = "waiting", .number = forward->waiting},
-                                              {.key = NULL}},
-                   "%lu connections, %lu of them waiting: more are reset", forward->count,
-                   forward->waiting);
+    report_full(forward);
     return false;
 }
 

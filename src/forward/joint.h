@@ -1,0 +1,44 @@
+/*
+ * joint.h: one local connection and the line that carries it, for joint.c, and for report.c, which
+ * says what becomes of it.
+ *
+ *   WAITING  for its turn to call, or for the station to come back; the local end is not touched
+ *   DIALLING the TCP connection to the station is being made
+ *   CALLING  the handshake
+ *   JOINED   io_relay has both; the local descriptor is its own now
+ */
+#ifndef HELIO_FORWARD_JOINT_H
+#define HELIO_FORWARD_JOINT_H
+
+#include "forward/forward.h"
+
+enum stage { WAITING, DIALLING, CALLING, JOINED };
+
+struct joint {
+    struct forward *forward;
+    struct joint *next, *previous;
+    enum stage stage;
+    int local; /* -1 once the relay has it */
+    char name[IO_NAME_SIZE];
+    uint64_t deadline; /* when it gives up waiting */
+    struct io_dial *dial;
+    struct io_line *line;
+    struct io_relay *relay;
+    char who[256];     /* the station's name here */
+    const char *cause; /* why we ended it, for the log; or NULL */
+    bool final;        /* calling again would change nothing */
+};
+
+/* -- report.c -- */
+
+/* The station; once, until it is back. */
+void report_unreachable(const struct forward *forward, const char *why);
+void report_reached(const struct forward *forward);
+/* Aloud once a minute; the first two are said with -v every time. */
+void report_given_up(const struct joint *joint);
+void report_refused(const struct joint *joint, const char *why);
+void report_full(struct forward *forward);
+/* Each that was joined. */
+void report_closed(const struct joint *joint, enum helio_err err);
+
+#endif
