@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,10 +70,15 @@ static void far_new(struct far *far, enum kind kind, int *in, int *out)
         *out = b[1];
         set_flag(far->to, O_NONBLOCK);
     } else {
-        if (kind == TCP_SOCKET)
+        if (kind == TCP_SOCKET) {
+            static const int on = 1;
+
             tcp_pair(a, 0);
-        else
+            /* A reset takes what still waits to be sent, and a short piece would wait by itself. */
+            assert_int_equal(setsockopt(a[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+        } else {
             assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a), 0);
+        }
         *in = a[0];
         *out = fcntl(a[0], F_DUPFD_CLOEXEC, 0);
         far->to = far->from = a[1];
