@@ -187,7 +187,8 @@ void post_take(struct post *post, const struct io_caller *caller)
     }
     free(taken);
     close(caller->fd);
-    tally_settle(post->serve->tally, &caller->source, GATE_OURS, 0, io_loop_now(post->loop));
+    tally_settle(post->serve->tally, &caller->source, GATE_OURS, 0,
+                 io_loop_now(post->serve->posts[0]->loop)); /* ours, not the other thread's */
     one_less(post);
 }
 
