@@ -7,9 +7,9 @@
  * The phases go one way.  HANDSHAKE and OPEN are the session's.  LINGER begins when the session has
  * failed or is done: what is queued still goes out (the last alert, the last close), then our half
  * of the TCP connection is shut down, and what the peer still sends is read and thrown away until
- * it hangs up.  Without that the kernel would answer the peer's last bytes with a reset, and a
- * reset takes our alert out of the peer's hands before it has read it.  GONE waits for libuv to let
- * go.
+ * it hangs up, of a stranger no more than STRANGER_MAX.  Without that the kernel would answer the
+ * peer's last bytes with a reset, and a reset takes our alert out of the peer's hands before it has
+ * read it.  GONE waits for libuv to let go.
  *
  * Invariants:
  *  - cannot_send: nothing is written any more, but what the peer said before it left is still read;
@@ -25,7 +25,8 @@
 
 enum { QUIET_MS = 1000 }; /* a line that was busy gets another one to two seconds to go on */
 enum { STUCK_MAX = 5 };   /* QUIET_MS that one may be paused before its peer is looked for */
-enum { LINGER_MS = 2000, SHORT_LINGER_MS = 300, KEEPALIVE_SECONDS = 60 };
+enum { STRANGER_MAX = 64 * 1024 }; /* its handshake is over: it has little more to say */
+enum { LINGER_MS = 2000, SHORT_LINGER_MS = 300 };
 
 /* ------------------------------------------------------------------------------- the way out -- */
 
@@ -278,6 +279,13 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
                        line->phase == HANDSHAKE ? WORK_BYTES_MAX : LOOP_READ_SIZE);
 }
 
+static void ignore(struct io_line *line, size_t n)
+{
+    line->ignored += n;
+    if (line->opened_at == 0 && line->ignored > STRANGER_MAX)
+        disappear(line);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
 {
     struct io_line *line = stream->data;
@@ -286,6 +294,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
         return;
     if (n < 0)
         take_end(line, (int)n);
+    else if (line->phase == LINGER)
+        ignore(line, (size_t)n);
     else if (line->phase == HANDSHAKE)
         line_take_early(line, (const uint8_t *)buffer->base, (size_t)n);
     else

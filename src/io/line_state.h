@@ -54,6 +54,7 @@ struct io_line {
     struct wishes wishes;
     uint64_t sent;
     uint64_t received;
+    uint64_t ignored; /* bytes read in LINGER */
     uint64_t began_at;
     uint64_t opened_at;
     uint64_t ended_at;
