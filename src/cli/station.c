@@ -1,5 +1,6 @@
 #include "cli/station.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,15 @@ helio_config station_config(const struct options *options, const helio_identity 
         .classic_offset = options->classic_offset,
         .classic_counter = options->classic_counter,
     };
+}
+
+const char *station_account(const struct io_line_account *account, char out[STATION_ACCOUNT_SIZE])
+{
+    snprintf(out, STATION_ACCOUNT_SIZE,
+             "sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %" PRIu64 ".%" PRIu64 " s",
+             account->sent, account->received, account->duration / 1000,
+             account->duration % 1000 / 100);
+    return out;
 }
 
 static const char *const advice[IO_FAULT_COUNT] = {

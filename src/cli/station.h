@@ -1,6 +1,6 @@
 /*
  * station.h: what every verb that has lines needs, whoever calls: the session's config as the
- * options say it, and where we listen, in words.
+ * options say it, and in words where we listen and what a line has moved.
  */
 #ifndef HELIO_CLI_STATION_H
 #define HELIO_CLI_STATION_H
@@ -22,6 +22,10 @@ uint64_t station_handshake_ms(const struct options *options);
  * points to is the options' and the identity's.
  */
 helio_config station_config(const struct options *options, const helio_identity *identity);
+
+/* "sent 5 bytes, received 7 bytes, 1.2 s".  Returns out. */
+enum { STATION_ACCOUNT_SIZE = 96 };
+const char *station_account(const struct io_line_account *account, char out[STATION_ACCOUNT_SIZE]);
 
 /* Says why there is no listener at place; returns the exit status that it means. */
 int station_not_listening(const struct io_place *place, const struct io_report *report);

@@ -9,8 +9,6 @@
  * the call that ends their waiting.
  */
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +20,6 @@
 
 enum {
     WAIT_SECONDS = 30,
-    KEEPALIVE_SECONDS = 60,
     LOOK_MS = 1000,          /* how often to look whether those that wait are still there */
     WAITING_MAX = 4096,      /* about what a station can let in within WAIT_SECONDS */
     DESCRIPTORS_KEPT = 128,  /* the doors, the loop's, the calls under way */
@@ -69,17 +66,9 @@ static void set_stage(struct joint *joint, enum stage stage)
     joint->stage = stage;
 }
 
-/* Whether closing fd resets the connection, as opposed to an end that would look like an end. */
-static void reset_at_close(int fd, bool reset)
-{
-    const struct linger linger = {.l_onoff = reset, .l_linger = 0};
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-}
-
 static void reset(int fd)
 {
-    reset_at_close(fd, true);
+    io_reset_at_close(fd, true);
     close(fd);
 }
 
@@ -205,14 +194,14 @@ static void join(struct joint *joint, int in, int out)
     struct forward *forward = joint->forward;
 
     joint->local = -1;
-    reset_at_close(out, true);
+    io_reset_at_close(out, true);
     if (io_relay_new(&joint->relay, forward->loop, joint->line, in, out, &relay_handlers, joint)) {
         joint->relay = NULL;
         joint->cause = "no memory";
         io_line_fail(joint->line, HELIO_E_MEMORY);
         return;
     }
-    reset_at_close(out, false);
+    io_reset_at_close(out, false);
 }
 
 static void note_reached(struct forward *forward)
@@ -517,15 +506,6 @@ unsigned joints_drop(struct forward *forward)
     return dropped;
 }
 
-static void tune(int fd)
-{
-    static const int on = 1, seconds = KEEPALIVE_SECONDS;
-
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-}
-
 void joints_set_bound(struct forward *forward, unsigned long descriptors)
 {
     unsigned long most = descriptors > DESCRIPTORS_KEPT ? descriptors - DESCRIPTORS_KEPT : 0;
@@ -554,7 +534,7 @@ void joint_begin(struct forward *forward, const struct io_caller *local)
     joint->local = local->fd;
     joint->deadline = now_of(forward) + 1000 * (uint64_t)seconds;
     memcpy(joint->name, local->name, sizeof joint->name);
-    tune(local->fd);
+    io_tune(local->fd);
     link_last(joint);
     joints_call(forward);
 }

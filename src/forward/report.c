@@ -1,8 +1,6 @@
 /*
  * report.c: what a forward says of its station and its connections.
  */
-#include <inttypes.h>
-
 #include "forward/joint.h"
 
 void report_unreachable(const struct forward *forward, const char *why)
@@ -56,7 +54,7 @@ void report_closed(const struct joint *joint, enum helio_err err)
     const helio_peer *peer = helio_session_peer(io_line_session(joint->line));
     struct io_line_account account = io_line_account(joint->line);
     const char *cause = joint->cause ? joint->cause : causes[err];
-    char fingerprint[HELIO_FINGERPRINT_TEXT] = "";
+    char fingerprint[HELIO_FINGERPRINT_TEXT] = "", moved[STATION_ACCOUNT_SIZE];
 
     if (!cause)
         cause = "failed here";
@@ -73,10 +71,7 @@ void report_closed(const struct joint *joint, enum helio_err err)
                                           {.key = "cause", .text = cause},
                                           {.key = "status", .number = exit_status_of(err)},
                                           {.key = NULL}},
-               "closed: %s, sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %" PRIu64
-               ".%" PRIu64 " s, %s",
-               joint->name, account.sent, account.received, account.duration / 1000,
-               account.duration % 1000 / 100, cause);
+               "closed: %s, %s, %s", joint->name, station_account(&account, moved), cause);
 }
 
 void report_reached(const struct forward *forward)

@@ -154,6 +154,14 @@ void io_stream_free(struct io_stream *stream);
 /* The bare descriptor, non-blocking, the caller's from now on; the stream is freed.  -1: none. */
 int io_stream_release(struct io_stream *stream);
 
+/*
+ * For sockets, whoever's they are.  Small pieces go out at once, and a peer that has died is noticed;
+ * a Unix socket needs neither.
+ */
+void io_tune(int fd);
+/* Whether closing fd resets its connection, as opposed to an end that would pass for an end. */
+void io_reset_at_close(int fd, bool reset);
+
 /* Where a connection comes from, for counting: an IPv6 address, or an IPv4 one mapped into it. */
 struct io_source {
     uint8_t address[16];

@@ -15,6 +15,7 @@
 #include "io/io.h"
 
 enum { LOOP_READ_SIZE = 256 * 1024 };
+enum { KEEPALIVE_SECONDS = 60 }; /* of silence, before a peer is asked whether it lives */
 
 struct io_loop {
     uv_loop_t uv;

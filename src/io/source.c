@@ -170,10 +170,8 @@ void source_close(struct source *source)
 
 void source_reset(const struct source *source)
 {
-    static const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
     if (source->socket)
-        setsockopt(source->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        io_reset_at_close(source->fd, true);
 }
 
 void source_release(struct source *source)

@@ -5,8 +5,11 @@
  * a bare descriptor, in an io_caller or out of io_stream_release.
  */
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/loop.h"
@@ -66,4 +69,20 @@ int io_stream_release(struct io_stream *stream)
         own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     io_stream_free(stream);
     return own;
+}
+
+void io_tune(int fd)
+{
+    static const int on = 1, seconds = KEEPALIVE_SECONDS;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+}
+
+void io_reset_at_close(int fd, bool reset)
+{
+    const struct linger linger = {.l_onoff = reset, .l_linger = 0};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

@@ -4,7 +4,6 @@
  * Two things are told once for each guest, whatever becomes of it: to the gate how its handshake has
  * gone (guest_settle), as soon as that is known; and to people how it ended, when the line is gone.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,7 +97,7 @@ static void say_closed(const struct guest *guest, enum helio_err err, const char
 {
     const helio_peer *peer = helio_session_peer(io_line_session(guest->line));
     struct io_line_account account = io_line_account(guest->line);
-    char fingerprint[HELIO_FINGERPRINT_TEXT];
+    char fingerprint[HELIO_FINGERPRINT_TEXT], moved[STATION_ACCOUNT_SIZE];
 
     helio_fingerprint_format(&peer->fingerprint, fingerprint);
     say_fields(SAY_NOTE, "closed",
@@ -112,10 +111,8 @@ static void say_closed(const struct guest *guest, enum helio_err err, const char
                                           {.key = "cause", .text = cause},
                                           {.key = "status", .number = exit_status_of(err)},
                                           {.key = NULL}},
-               "closed: %s, %s, from %s, sent %" PRIu64 " bytes, received %" PRIu64
-               " bytes, %" PRIu64 ".%" PRIu64 " s: %s",
-               guest->who, fingerprint, io_line_name(guest->line), account.sent, account.received,
-               account.duration / 1000, account.duration % 1000 / 100, cause);
+               "closed: %s, %s, from %s, %s: %s", guest->who, fingerprint,
+               io_line_name(guest->line), station_account(&account, moved), cause);
 }
 
 void guest_count(struct guest *guest)

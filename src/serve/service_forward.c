@@ -9,11 +9,8 @@
  * has for all.
  */
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -21,8 +18,7 @@
 
 enum {
     CONNECT_MS = 10000,
-    EARLY_MAX = 1024 * 1024, /* io_line_pause may let 512 KiB through */
-    KEEPALIVE_SECONDS = 60
+    EARLY_MAX = 1024 * 1024 /* io_line_pause may let 512 KiB through */
 };
 
 struct target {
@@ -104,16 +100,6 @@ static const struct io_relay_handlers relay_handlers = {
     .failed = on_target_failed,
 };
 
-/* Small pieces at once, and a target that has died is noticed; a Unix socket needs neither. */
-static void tune(int fd)
-{
-    static const int on = 1, seconds = KEEPALIVE_SECONDS;
-
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
-}
-
 /* What came too early, now in its place.  The relay pauses the line again where it must. */
 static void replay(struct guest *guest)
 {
@@ -144,7 +130,7 @@ static void on_dialled(void *context, struct io_stream *stream, const struct io_
     }
     in = io_stream_release(stream);
     if (in >= 0)
-        tune(in);
+        io_tune(in);
     out = in >= 0 ? fcntl(in, F_DUPFD_CLOEXEC, 0) : -1;
     if (out < 0) {
         if (in >= 0)

@@ -1,7 +1,8 @@
 #include "talk/report.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+
+#include "cli/station.h"
 
 enum { TRACE_SHOWN = 64 };
 
@@ -58,6 +59,7 @@ void report_open(const struct talk *talk)
 void report_close(const struct talk *talk, int status)
 {
     struct io_line_account account = io_line_account(talk->call.line);
+    char moved[STATION_ACCOUNT_SIZE];
 
     say_fields(talk->options->log_json ? SAY_NOTE : SAY_DETAIL, "close",
                (const struct say_field[]){{.key = "peer", .text = talk->call.who},
@@ -68,10 +70,8 @@ void report_close(const struct talk *talk, int status)
                                           {.key = "result", .number = talk->call.result},
                                           {.key = "status", .number = (uint64_t)status},
                                           {.key = NULL}},
-               "closed: %s, sent %" PRIu64 " bytes, received %" PRIu64 " bytes, %" PRIu64
-               ".%" PRIu64 " s, status %d",
-               talk->call.who, account.sent, account.received, account.duration / 1000,
-               account.duration % 1000 / 100, status);
+               "closed: %s, %s, status %d", talk->call.who, station_account(&account, moved),
+               status);
 }
 
 /* %s is the station. */
