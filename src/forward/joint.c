@@ -207,7 +207,7 @@ static void join(struct joint *joint, int in, int out)
 static void note_reached(struct forward *forward)
 {
     if (reach_succeeded(&forward->reach))
-        report_reached(forward);
+        forward_say_reached(forward);
 }
 
 static void on_open(struct joint *joint)
@@ -239,7 +239,7 @@ static void wait_again(struct joint *joint, const char *why)
         random = 0; /* only several of us in the same instant would notice */
     set_stage(joint, WAITING);
     if (reach_failed(&forward->reach, now_of(forward), random) && !forward->stopping)
-        report_unreachable(forward, why);
+        forward_say_unreachable(forward, why);
     joints_give_up(forward);
     joints_call(forward);
 }
@@ -261,7 +261,7 @@ static void end_answered(struct joint *joint, const char *why)
 
     note_reached(forward);
     if (why && !joint->final)
-        report_refused(joint, why);
+        forward_say_refused(joint, why);
     leave(joint);
     joints_call(forward);
 }
@@ -366,7 +366,7 @@ static void on_line_ended(void *context, struct io_line *line, enum helio_err er
         on_call_ended(joint, err);
         return;
     }
-    report_closed(joint, err);
+    forward_say_closed(joint, err);
     io_relay_free(joint->relay); /* resets what has not ended in order */
     io_line_free(line);
     leave(joint);
@@ -483,7 +483,7 @@ void joints_give_up(struct forward *forward)
         next = joint->next;
         if (joint->stage == WAITING && (forward->stopping || now >= joint->deadline)) {
             if (!forward->stopping)
-                report_given_up(joint);
+                forward_say_given_up(joint);
             leave(joint);
         }
     }
@@ -517,7 +517,7 @@ static bool has_room(struct forward *forward)
 {
     if (forward->count < forward->most && forward->waiting < WAITING_MAX)
         return true;
-    report_full(forward);
+    forward_say_full(forward);
     return false;
 }
 

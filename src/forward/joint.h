@@ -32,13 +32,13 @@ struct joint {
 /* -- report.c -- */
 
 /* The station; once, until it is back. */
-void report_unreachable(const struct forward *forward, const char *why);
-void report_reached(const struct forward *forward);
+void forward_say_unreachable(const struct forward *forward, const char *why);
+void forward_say_reached(const struct forward *forward);
 /* Aloud once a minute; the first two are said with -v every time. */
-void report_given_up(const struct joint *joint);
-void report_refused(const struct joint *joint, const char *why);
-void report_full(struct forward *forward);
+void forward_say_given_up(const struct joint *joint);
+void forward_say_refused(const struct joint *joint, const char *why);
+void forward_say_full(struct forward *forward);
 /* Each that was joined. */
-void report_closed(const struct joint *joint, enum helio_err err);
+void forward_say_closed(const struct joint *joint, enum helio_err err);
 
 #endif

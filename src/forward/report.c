@@ -3,7 +3,7 @@
  */
 #include "forward/joint.h"
 
-void report_unreachable(const struct forward *forward, const char *why)
+void forward_say_unreachable(const struct forward *forward, const char *why)
 {
     say_fields(SAY_WARN, "unreachable",
                (const struct say_field[]){{.key = "station", .text = forward->label},
@@ -13,7 +13,7 @@ void report_unreachable(const struct forward *forward, const char *why)
                why);
 }
 
-void report_given_up(const struct joint *joint)
+void forward_say_given_up(const struct joint *joint)
 {
     struct forward *forward = joint->forward;
     bool loud = rarely(&forward->unreachable, forward);
@@ -26,7 +26,7 @@ void report_given_up(const struct joint *joint)
                forward->label, loud ? " (more of this is said with -v)" : "");
 }
 
-void report_refused(const struct joint *joint, const char *why)
+void forward_say_refused(const struct joint *joint, const char *why)
 {
     struct forward *forward = joint->forward;
     char own[HELIO_FINGERPRINT_TEXT];
@@ -49,7 +49,7 @@ static const char *const causes[HELIO_ERR_COUNT] = {
     [HELIO_E_MEMORY] = "no memory",
 };
 
-void report_closed(const struct joint *joint, enum helio_err err)
+void forward_say_closed(const struct joint *joint, enum helio_err err)
 {
     const helio_peer *peer = helio_session_peer(io_line_session(joint->line));
     struct io_line_account account = io_line_account(joint->line);
@@ -74,7 +74,7 @@ void report_closed(const struct joint *joint, enum helio_err err)
                "closed: %s, %s, %s", joint->name, station_account(&account, moved), cause);
 }
 
-void report_reached(const struct forward *forward)
+void forward_say_reached(const struct forward *forward)
 {
     say_fields(
         SAY_NOTE, "reached",
@@ -82,7 +82,7 @@ void report_reached(const struct forward *forward)
         "%s is back", forward->label);
 }
 
-void report_full(struct forward *forward)
+void forward_say_full(struct forward *forward)
 {
     if (!rarely(&forward->full, forward))
         return;
