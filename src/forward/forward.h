@@ -6,7 +6,8 @@
  * its turn to call, calls, is joined, and ends.
  *
  *   verb_forward.c  the options, the port, signals, the end
- *   joint.c         one connection, from accept to its last word
+ *   joint.c         the connections, from accept to their last word
+ *   call.c          a call for one of them: trust, and what follows it
  *   reach.c         when a call may be made
  *   report.c        what is said of it all
  *

@@ -1,6 +1,6 @@
 /*
- * joint.h: one local connection and the line that carries it, for joint.c, and for report.c, which
- * says what becomes of it.
+ * joint.h: one local connection and the line that carries it, shared by joint.c, call.c, and
+ * report.c, which says what becomes of it.
  *
  *   WAITING  for its turn to call, or for the station to come back; the local end is not touched
  *   DIALLING the TCP connection to the station is being made
@@ -28,6 +28,20 @@ struct joint {
     const char *cause; /* why we ended it, for the log; or NULL */
     bool final;        /* calling again would change nothing */
 };
+
+/* -- joint.c -- */
+
+uint64_t forward_now(const struct forward *forward);
+void joint_set_stage(struct joint *joint, enum stage stage);
+/* Its end; its line, if it had one, has gone. */
+void joint_leave(struct joint *joint);
+
+/* -- call.c -- */
+
+/* It is its turn: dials. */
+void joint_call(struct joint *joint);
+/* Ends it; its call said nothing about the way to the station. */
+void joint_end_for_good(struct joint *joint);
 
 /* -- report.c -- */
 
