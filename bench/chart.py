@@ -53,15 +53,20 @@ def number(value):
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
+def sheet(title, notes, height):
+    """A sheet with room for height below its head, and where that begins."""
+    y = MARGIN + 20 + 18 * len(notes)
+    svg = Svg(y + 14 + height)
+    svg.text(MARGIN, MARGIN + 14, title, 19, weight="bold")
+    for i, note in enumerate(notes, 1):
+        svg.text(MARGIN, MARGIN + 20 + 18 * i, note, 12, colour="#555b63")
+    return svg, y
+
+
 def bars(path, title, notes, panels):
     """panels: title, unit, better ("more" or "less"), rows of (name, median, least, most, kind); kind: ours, theirs, limit."""
     label, row, gap = 250, 24, 58
-    svg = Svg(MARGIN + 34 + 18 * len(notes) + sum(gap + row * len(panel["rows"]) + 26 for panel in panels))
-    svg.text(MARGIN, MARGIN + 14, title, 19, weight="bold")
-    y = MARGIN + 20
-    for note in notes:
-        y += 18
-        svg.text(MARGIN, y, note, 12, colour="#555b63")
+    svg, y = sheet(title, notes, sum(gap + row * len(panel["rows"]) + 26 for panel in panels))
     for panel in panels:
         y = draw_bars(svg, y + gap - 14, panel, label, row)
     svg.save(path)
@@ -96,12 +101,7 @@ def draw_bars(svg, y, panel, label, row):
 def curves(path, title, notes, x_name, panels):
     """panels: title, unit, from_zero, curves of (name, [(x, y)…])."""
     height, gap = 210, 64
-    svg = Svg(MARGIN + 34 + 18 * len(notes) + (height + gap) * len(panels) + 26)
-    svg.text(MARGIN, MARGIN + 14, title, 19, weight="bold")
-    y = MARGIN + 20
-    for note in notes:
-        y += 18
-        svg.text(MARGIN, y, note, 12, colour="#555b63")
+    svg, y = sheet(title, notes, (height + gap) * len(panels) + 26)
     for panel in panels:
         y += gap - 14
         draw_curves(svg, y, height, panel)

@@ -87,6 +87,12 @@ static void far_new(struct far *far, enum kind kind, int *in, int *out)
     set_flag(far->from, O_NONBLOCK);
 }
 
+static void far_stop_reading(struct far *far)
+{
+    close(far->from);
+    far->from = -1;
+}
+
 static void far_close(struct far *far)
 {
     if (far->to >= 0)
@@ -520,8 +526,7 @@ static void a_closed_reader_is_forgiven(void **state)
     rig.side[1].forgives = true;
     say(&rig, 0, 3000000, true);
     run_until(&rig, "the first bytes", second_heard_some);
-    close(rig.side[1].far.from);
-    rig.side[1].far.from = -1;
+    far_stop_reading(&rig.side[1].far);
     say(&rig, 1, 500001, true);
     run_until(&rig, "the end", both_over);
     assert_int_equal(rig.side[0].end->result, HELIO_OK);
@@ -586,8 +591,7 @@ static void a_reader_that_goes_late_is_forgiven(void **state)
 
     rig_blocked(&rig, *state, 5000);
     rig.side[1].forgives = true;
-    close(rig.side[1].far.from);
-    rig.side[1].far.from = -1;
+    far_stop_reading(&rig.side[1].far);
     say(&rig, 1, 10, true);
     run_until(&rig, "the end", both_over);
     assert_int_equal(rig.side[0].end->result, HELIO_OK);
@@ -606,8 +610,7 @@ static void a_reader_that_goes_in_the_middle_is_forgiven(void **state)
     rig.side[1].far.deaf = true;
     say(&rig, 0, 6000001, true);
     run_until_stalled(&rig, &rig.side[0].far.said);
-    close(rig.side[1].far.from);
-    rig.side[1].far.from = -1;
+    far_stop_reading(&rig.side[1].far);
     say(&rig, 1, 10, true);
     run_until(&rig, "the end", both_over);
     assert_int_equal(rig.side[0].end->result, HELIO_OK);
@@ -642,8 +645,7 @@ static void a_closed_reader_is_not_forgiven(void **state)
     rig_new(&rig, *state, PIPES, PIPES);
     say(&rig, 0, 3000000, true);
     run_until(&rig, "the first bytes", second_heard_some);
-    close(rig.side[1].far.from);
-    rig.side[1].far.from = -1;
+    far_stop_reading(&rig.side[1].far);
     run_until(&rig, "the end", both_over);
     assert_int_equal(rig.side[1].end->result, HELIO_E_SYSTEM);
     assert_int_not_equal(rig.side[0].end->result, HELIO_OK);
