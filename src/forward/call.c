@@ -17,7 +17,7 @@ static void refuse(struct joint *joint, const struct trust_case *c, const struct
     struct forward *forward = joint->forward;
 
     joint->final = true;
-    if (rarely(&forward->untrusted, forward))
+    if (forward_may_say(&forward->untrusted, forward))
         trust_say_refusal(forward->options, c, d, TRUST_NEVER_ASKED);
     io_line_refuse(joint->line, HELIO_REFUSE_UNTRUSTED);
 }

@@ -56,9 +56,6 @@ struct forward {
     struct rarely untrusted, refused, unreachable, full;
 };
 
-/* True when it is time to say it again. */
-bool rarely(struct rarely *r, const struct forward *forward);
-
 /* -- joint.c -- */
 
 /* So many descriptors may be open: how many joints that is. */

@@ -45,6 +45,8 @@ void joint_end_for_good(struct joint *joint);
 
 /* -- report.c -- */
 
+/* True when it is time to say it again. */
+bool forward_may_say(struct rarely *r, const struct forward *forward);
 /* The station; once, until it is back. */
 void forward_say_unreachable(const struct forward *forward, const char *why);
 void forward_say_reached(const struct forward *forward);

@@ -3,6 +3,18 @@
  */
 #include "forward/joint.h"
 
+enum { RARELY_MS = 60000 };
+
+bool forward_may_say(struct rarely *r, const struct forward *forward)
+{
+    uint64_t now = forward_now(forward);
+
+    if (now < r->again)
+        return false;
+    r->again = now + RARELY_MS;
+    return true;
+}
+
 void forward_say_unreachable(const struct forward *forward, const char *why)
 {
     say_fields(SAY_WARN, "unreachable",
@@ -16,7 +28,7 @@ void forward_say_unreachable(const struct forward *forward, const char *why)
 void forward_say_given_up(const struct joint *joint)
 {
     struct forward *forward = joint->forward;
-    bool loud = rarely(&forward->unreachable, forward);
+    bool loud = forward_may_say(&forward->unreachable, forward);
 
     say_fields(loud ? SAY_WARN : SAY_DETAIL, "given-up",
                (const struct say_field[]){{.key = "client", .text = joint->name},
@@ -32,7 +44,7 @@ void forward_say_refused(const struct joint *joint, const char *why)
     char own[HELIO_FINGERPRINT_TEXT];
 
     helio_fingerprint_format(helio_identity_fingerprint(forward->identity), own);
-    say_fields(rarely(&forward->refused, forward) ? SAY_ERROR : SAY_DETAIL, "refused",
+    say_fields(forward_may_say(&forward->refused, forward) ? SAY_ERROR : SAY_DETAIL, "refused",
                (const struct say_field[]){{.key = "client", .text = joint->name},
                                           {.key = "station", .text = forward->label},
                                           {.key = "reason", .text = why},
@@ -84,7 +96,7 @@ void forward_say_reached(const struct forward *forward)
 
 void forward_say_full(struct forward *forward)
 {
-    if (!rarely(&forward->full, forward))
+    if (!forward_may_say(&forward->full, forward))
         return;
     say_fields(SAY_WARN, "full",
                (const struct say_field[]){{.key = "connections", .number = forward->count},

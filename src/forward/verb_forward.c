@@ -9,18 +9,6 @@
 #include "cli/home.h"
 #include "forward/forward.h"
 
-enum { RARELY_MS = 60000 };
-
-bool rarely(struct rarely *r, const struct forward *forward)
-{
-    uint64_t now = io_loop_now(forward->loop);
-
-    if (now < r->again)
-        return false;
-    r->again = now + RARELY_MS;
-    return true;
-}
-
 /* ------------------------------------------------------------------------------------- stopping -- */
 
 void forward_left(struct forward *forward)
