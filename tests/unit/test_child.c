@@ -257,8 +257,11 @@ static void its_ends_block(void **state)
     finish(&run);
 }
 
+/* Signals 1 to 31; the rest of the mask is left to whoever started these tests. */
 static void it_takes_signals_as_usual(void **state)
 {
+    static const char program[] = "exec sed -nE 's/^(SigBlk|SigIgn):.*[08](.{7})$/\\1 \\2/p' "
+                                  "/proc/self/status";
     sigset_t blocked;
     struct run run;
 
@@ -266,8 +269,8 @@ static void it_takes_signals_as_usual(void **state)
     sigaddset(&blocked, SIGUSR2);
     assert_int_equal(sigprocmask(SIG_BLOCK, &blocked, NULL), 0);
     signal(SIGUSR1, SIG_IGN);
-    begin_shell(&run, *state, "exec grep -E '^Sig(Blk|Ign)' /proc/self/status");
-    expect_text(&run, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    begin_shell(&run, *state, program);
+    expect_text(&run, "SigBlk 0000000\nSigIgn 0000000\n");
     finish(&run);
     signal(SIGUSR1, SIG_DFL);
     assert_int_equal(sigprocmask(SIG_UNBLOCK, &blocked, NULL), 0);
