@@ -70,7 +70,7 @@ int station_not_listening(const struct io_place *place, const struct io_report *
 }
 
 void station_command(const struct options *options, const helio_identity *identity,
-                     const struct io_place *place, char out[STATION_COMMAND_SIZE])
+                     const struct io_place *place, const char *how, char out[STATION_COMMAND_SIZE])
 {
     struct io_place there = *place;
     char text[STATION_PLACE_SIZE], fingerprint[HELIO_FINGERPRINT_TEXT] = "";
@@ -80,6 +80,6 @@ void station_command(const struct options *options, const helio_identity *identi
     io_place_format(&there, text, sizeof text);
     if (identity)
         helio_fingerprint_format(helio_identity_fingerprint(identity), fingerprint);
-    snprintf(out, STATION_COMMAND_SIZE, "helio connect %s %s%s", text,
-             identity ? "--peer " : "--classic", fingerprint);
+    snprintf(out, STATION_COMMAND_SIZE, "%s %s %s%s", how, text, identity ? "--peer " : "--classic",
+             fingerprint);
 }

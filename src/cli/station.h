@@ -31,11 +31,12 @@ const char *station_account(const struct io_line_account *account, char out[STAT
 int station_not_listening(const struct io_place *place, const struct io_report *report);
 
 /*
- * The command by which others reach us: "helio connect HOST:PORT --peer FINGERPRINT".  Without a
- * host in place it names an address of ours.
+ * The command by which others reach us: "HOW HOST:PORT --peer FINGERPRINT", how being STATION_CALL or
+ * the like.  Without a host in place it names an address of ours.
  */
+#define STATION_CALL "helio connect"
 enum { STATION_COMMAND_SIZE = 512 };
 void station_command(const struct options *options, const helio_identity *identity,
-                     const struct io_place *place, char out[STATION_COMMAND_SIZE]);
+                     const struct io_place *place, const char *how, char out[STATION_COMMAND_SIZE]);
 
 #endif

@@ -23,6 +23,7 @@
 
 #include "cli/cli.h"
 #include "cli/say.h"
+#include "cli/station.h"
 #include "cli/trust.h"
 #include "io/io.h"
 #include "serve/gate.h"
@@ -37,7 +38,8 @@ struct post;
 
 /* What is done with open lines.  All are called on the guest's own thread. */
 struct service {
-    const char *name; /* for people: "echo" */
+    const char *name;      /* for people: "echo" */
+    const char *called_by; /* the beginning of the command by which stations come: STATION_CALL */
     /* The names that an initiator may ask for it by (protocol.md 5.3), ended by NULL. */
     const char *const *asked_as;
     bool one_post;        /* its guests must all be at one post */

@@ -151,6 +151,7 @@ static void echo_end(struct guest *guest)
 
 const struct service service_echo = {
     .name = "echo",
+    .called_by = STATION_CALL,
     .asked_as = (const char *const[]){"line", "echo", NULL},
     .begin = echo_begin,
     .event = echo_event,

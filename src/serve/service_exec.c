@@ -337,6 +337,7 @@ static void exec_end(struct guest *guest)
 
 const struct service service_exec = {
     .name = "exec",
+    .called_by = STATION_CALL,
     .asked_as = asked_as,
     .descriptors = 3, /* a pipe to the command and one from it */
     .begin = exec_begin,

@@ -236,6 +236,7 @@ static void forward_end(struct guest *guest)
 /* No stop: what a connection still has to say only its two ends know. */
 const struct service service_forward = {
     .name = "forward",
+    .called_by = "helio forward PORT",
     .asked_as = asked_as,
     .descriptors = 3, /* the target's socket, too, and its duplicate */
     .prepare = forward_prepare,

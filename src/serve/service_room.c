@@ -301,6 +301,7 @@ static void room_end(struct guest *guest)
 
 const struct service service_room = {
     .name = "room",
+    .called_by = STATION_CALL,
     .asked_as = asked_as,
     .one_post = true,
     .prepare = room_prepare,

@@ -193,7 +193,7 @@ static void announce(const struct server *server)
     roll_let_go(list);
     there.port = io_listener_port(server->listener);
     helio_fingerprint_format(helio_identity_fingerprint(serve->identity), fingerprint);
-    station_command(serve->options, serve->identity, &there, command);
+    station_command(serve->options, serve->identity, &there, serve->service->called_by, command);
     say_fields(SAY_NOTE, "serving",
                (const struct say_field[]){{.key = "service", .text = serve->service->name},
                                           {.key = "port", .number = there.port},

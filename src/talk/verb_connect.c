@@ -23,7 +23,7 @@ struct caller {
 
 static const char *const advice[IO_FAULT_COUNT] = {
     [IO_FAULT_NO_HOST] = "Look at the spelling of the host, and at -4 and -6.",
-    [IO_FAULT_REFUSED] = "Nobody listens there: is helio listen running, and is the port right?",
+    [IO_FAULT_REFUSED] = "Nobody listens there: is helio listen or serve running, and is the port right?",
     [IO_FAULT_TIMED_OUT] = "Nothing answers there: look at the address, or for a firewall between.",
     [IO_FAULT_UNREACHABLE] =
         "This machine has no way there: look at its network, and at -4 and -6.",

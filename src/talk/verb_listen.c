@@ -156,7 +156,7 @@ static void announce(const struct talk *talk)
     there.port = io_listener_port(host->listener);
     if (talk->identity)
         helio_fingerprint_format(helio_identity_fingerprint(talk->identity), fingerprint);
-    station_command(talk->options, talk->identity, &there, command);
+    station_command(talk->options, talk->identity, &there, STATION_CALL, command);
     say_fields(SAY_NOTE, "listening",
                (const struct say_field[]){{.key = "port", .number = there.port},
                                           {.key = "fingerprint", .text = fingerprint},
