@@ -73,11 +73,14 @@ int io_stream_release(struct io_stream *stream)
 
 void io_tune(int fd)
 {
-    static const int on = 1, seconds = KEEPALIVE_SECONDS;
+    /* As libuv asks on a line's connection: every second, ten times. */
+    static const int on = 1, seconds = KEEPALIVE_SECONDS, interval = 1, probes = 10;
 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 void io_reset_at_close(int fd, bool reset)
