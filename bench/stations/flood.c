@@ -18,7 +18,7 @@
 
 #include "stations.h"
 
-enum { HELLO_SIZE = 4 + 1 + 32 + 1 + 2 + 2 + 32, EVENTS = 256, TURN_MS = 5 };
+enum { HELLO_SIZE = 4 + 1 + 32 + 1 + 2 + 2 + 32, EVENTS = 256 };
 
 enum kind { SILENT, HELLO, HANGUP, GARBAGE, KINDS };
 static const char *const kind_names[KINDS] = {"silent", "hello", "hangup", "garbage"};
@@ -151,7 +151,9 @@ static void on_ready(struct flood *flood, const struct epoll_event *event)
     hear(flood, connection);
 }
 
-/* Until the time is over: what is due by now, then whatever has happened. */
+/*
+ * Each at its time, not many at once: a burst would measure how long it takes to get through a burst.
+ */
 static void run(struct flood *flood)
 {
     const struct settings *settings = flood->settings;
@@ -160,11 +162,14 @@ static void run(struct flood *flood)
 
     flood->began = nanoseconds();
     while ((passed = nanoseconds() - flood->began) < end) {
-        uint64_t due = passed / 1000 * settings->rate / 1000000;
+        uint64_t due = flood->made * UINT64_C(1000000000) / settings->rate;
+        uint64_t rest = due > passed ? due - passed : 0;
+        struct timespec wait = {.tv_sec = (time_t)(rest / 1000000000),
+                                .tv_nsec = (long)(rest % 1000000000)};
 
-        while (flood->made < due)
+        if (rest == 0)
             call(flood);
-        for (int i = 0, n = epoll_wait(flood->epoll, events, EVENTS, TURN_MS); i < n; i++)
+        for (int i = 0, n = epoll_pwait2(flood->epoll, events, EVENTS, &wait, NULL); i < n; i++)
             on_ready(flood, &events[i]);
     }
 }
