@@ -284,7 +284,7 @@ def children(pid):
     try:
         return [int(child) for task in os.listdir(f"/proc/{pid}/task")
                 for child in pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text(encoding="ascii").split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 
@@ -396,7 +396,7 @@ def versions(stand):
         """The first line of what it says that has the word in it."""
         try:
             done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return f"{word}: not there"
         return next((line.strip() for line in (done.stdout + done.stderr).splitlines() if word in line), f"{word}: unknown version")
 

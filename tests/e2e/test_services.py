@@ -516,7 +516,7 @@ def test_exec_what_is_typed_comes_as_a_line(serve, friends):
 def is_alive(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # before the open, or after it
         return False
 
 
